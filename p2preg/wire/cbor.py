@@ -1,0 +1,84 @@
+"""The canonical CBOR profile: RFC 8949 section 4.2.1, narrowed.
+
+Values are integers within 64 bits, byte strings, UTF-8 text, arrays, and maps whose keys are all unsigned integers or
+all text. No floats, booleans, null, tags, indefinite lengths or duplicate keys. Bytes are accepted only if encoding
+what they decode to gives the same bytes, so one value has one form and a hash of bytes is a hash of a value.
+
+cbor2 sorts keys by length first (RFC 7049). Among unsigned integers alone, and among text alone, that is also the
+bytewise order of RFC 8949, since a longer key has a greater head: hence the rule on keys.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import cbor2
+
+from p2preg.base.errors import RemoteProtocolError
+from p2preg.base.limits import CBOR_DEPTH_MAX, FRAME_BYTES_MAX
+
+Value = Any  # int | bytes | str | list | dict, nested; mypy cannot write the recursion without casts at each use
+
+INT_MIN, INT_MAX = -(2**63), 2**64 - 1
+
+# Every tag that cbor2 6 decodes by itself: a deny list, so a test walks all tag numbers against each release.
+_BUILT_IN_TAGS = (0, 1, 2, 3, 4, 5, 25, 28, 29, 30, 35, 36, 37, 52, 54, 100, 256, 258, 260, 261, 1004, 43000, 55799)
+
+
+class NotCanonical(RemoteProtocolError):
+    """Bytes that are no value of the profile, or not its one encoding."""
+
+
+def _refuse_tag(*_: object) -> NoReturn:
+    raise ValueError("tags are not part of the profile")
+
+
+_REFUSED_TAGS = dict.fromkeys(_BUILT_IN_TAGS, _refuse_tag)
+
+
+def encode(value: Value) -> bytes:
+    """The one encoding of `value`. The caller vouches that it is of the profile."""
+    return cbor2.dumps(value, canonical=True)
+
+
+def decode(data: bytes, *, bytes_max: int = FRAME_BYTES_MAX) -> Value:
+    """The value of which `data` is the one encoding; `NotCanonical` for anything else, and no other exception."""
+    if len(data) > bytes_max:
+        raise NotCanonical(f"at most {bytes_max} bytes are read here, got {len(data)}")
+    try:
+        value = cbor2.loads(
+            data,
+            max_depth=CBOR_DEPTH_MAX,
+            allow_indefinite=False,
+            allow_duplicate_keys=False,
+            semantic_decoders=_REFUSED_TAGS,
+            tag_hook=_refuse_tag,
+        )
+        _check(value)
+        canonical = encode(value)
+    except NotCanonical:
+        raise
+    except (cbor2.CBORError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise NotCanonical(f"canonical CBOR was expected: {error}") from None
+    if canonical != data:
+        raise NotCanonical("the bytes are not the canonical encoding of the value they hold")
+    return value
+
+
+def _check(value: Value) -> None:
+    """Raise `NotCanonical` unless `value` and everything in it is of the profile."""
+    kind = type(value)
+    if kind is int:
+        if not INT_MIN <= value <= INT_MAX:
+            raise NotCanonical("an integer is beyond 64 bits")
+    elif kind is list:
+        for item in value:
+            _check(item)
+    elif kind is dict:
+        keys = {type(key) for key in value}
+        if not (keys <= {str} or (keys <= {int} and all(0 <= key <= INT_MAX for key in value))):
+            raise NotCanonical("a map's keys must be all text or all unsigned integers")
+        for item in value.values():
+            _check(item)
+    elif kind is not bytes and kind is not str:
+        raise NotCanonical(f"{kind.__name__} is not part of the profile")
