@@ -1,0 +1,33 @@
+"""The payloads that a GRAFT can ask for: the latest accepted batches, bounded by count, bytes and age."""
+
+from __future__ import annotations
+
+from p2preg.base.limits import CACHED_BATCHES_MAX, CACHED_BYTES_MAX, CACHED_SECONDS
+
+
+class PayloadCache:
+    """Signed bytes by batch id, oldest first."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+        self._items: dict[bytes, tuple[float, bytes]] = {}
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def add(self, batch_id: bytes, raw: bytes, now: float) -> None:
+        """Keep `raw` for `CACHED_SECONDS`, or until newer ones need the room."""
+        if batch_id in self._items:
+            return
+        self._items[batch_id] = (now + CACHED_SECONDS, raw)
+        self.bytes += len(raw)
+        while len(self) > CACHED_BATCHES_MAX or self.bytes > CACHED_BYTES_MAX or self._oldest_end() <= now:
+            _, evicted = self._items.pop(next(iter(self._items)))
+            self.bytes -= len(evicted)
+
+    def get(self, batch_id: bytes, now: float) -> bytes | None:
+        end, raw = self._items.get(batch_id, (now, b""))
+        return raw if now < end else None
+
+    def _oldest_end(self) -> float:
+        return next(iter(self._items.values()))[0]

@@ -1,0 +1,46 @@
+"""What the broadcast asks of the node, beyond `base.effects`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from p2preg.base.effects import Misbehaved, Schedule, Send
+from p2preg.broadcast.batch import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """A batch that is new here, from `peer`: verify it, then say `Accepted` or `Refused`."""
+
+    peer: bytes
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownOrigin:
+    """A batch with cells from a registry that is not held; nothing was kept. If its registry cell is among them and
+    is admitted, say `OriginHeld` and hand the batch in once more."""
+
+    peer: bytes
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Batches `low` to `high` of `origin` in `epoch` did not come, though waited for and asked for: reconcile."""
+
+    origin: bytes
+    epoch: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewEpoch:
+    """A genuine batch shows that `origin` has started anew (or is heard for the first time)."""
+
+    origin: bytes
+    epoch: int
+
+
+Effect = Send | Schedule | Misbehaved | Deliver | UnknownOrigin | Gap | NewEpoch

@@ -1,0 +1,50 @@
+"""One link to a neighbour, as the broadcast sees it: what its next IHAVE and PRUNE carry, and its broken promises."""
+
+from __future__ import annotations
+
+from p2preg.base.bounded import BoundedDict
+from p2preg.base.limits import ANNOUNCEMENTS_QUEUED_MAX, BROKEN_PROMISES_MAX, ITEMS_PER_MESSAGE_MAX
+from p2preg.wire.messages import Announcement, IHave, Prune
+
+
+class Link:
+    """IHAVEs are not acknowledged and not repeated. A promise is an announcement; it is broken when the batch does
+    not follow a GRAFT."""
+
+    def __init__(self) -> None:
+        self.announcements: BoundedDict[bytes, Announcement] = BoundedDict(ANNOUNCEMENTS_QUEUED_MAX)
+        self.prunes: dict[bytes, None] = {}  # held origins only
+        self._broken = 0
+        self._broken_since = 0.0
+        self._demoted_until = 0.0
+
+    @property
+    def has_waiting(self) -> bool:
+        return bool(self.announcements) or bool(self.prunes)
+
+    def is_demoted(self, now: float) -> bool:
+        """Whether its announcements count for nothing now."""
+        return now < self._demoted_until
+
+    def break_promise(self, now: float, demotion: float) -> bool:
+        """Count one; true when it was one too many within `demotion` seconds, and `is_demoted` for as long."""
+        if now - self._broken_since >= demotion:
+            self._broken, self._broken_since = 0, now
+        self._broken += 1
+        if self._broken < BROKEN_PROMISES_MAX:
+            return False
+        self._broken, self._demoted_until = 0, now + demotion
+        return True
+
+    def flush(self) -> list[IHave | Prune]:
+        """The messages that carry all that waits, which then waits no longer."""
+        announcements, origins = self.announcements.values(), list(self.prunes)
+        self.announcements.clear()
+        self.prunes.clear()
+        prunes = [Prune(origins[at : at + ITEMS_PER_MESSAGE_MAX]) for at in _steps(origins)]
+        ihaves = [IHave(announcements[at : at + ITEMS_PER_MESSAGE_MAX]) for at in _steps(announcements)]
+        return [*prunes, *ihaves]
+
+
+def _steps(items: list[bytes] | list[Announcement]) -> range:
+    return range(0, len(items), ITEMS_PER_MESSAGE_MAX)
