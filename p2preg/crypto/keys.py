@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -45,7 +46,7 @@ class IdentityKey:
         """Read an unencrypted PKCS 8 PEM; `ConfigError` when it is anything else."""
         try:
             private = load_pem_private_key(pem, password=None)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise ConfigError(f"an unencrypted PKCS 8 PEM key was expected: {error}") from None
         if not isinstance(private, Ed25519PrivateKey):
             raise ConfigError(f"an Ed25519 key was expected, got {type(private).__name__}")

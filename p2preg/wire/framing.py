@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2preg.base.errors import RemoteProtocolError
+from p2preg.base.errors import LocalProtocolError, RemoteProtocolError
 from p2preg.base.limits import FRAME_BYTES_MAX
 
 HEAD_BYTES = 4
@@ -13,7 +13,9 @@ class FrameTooLarge(RemoteProtocolError):
 
 
 def frame(body: bytes) -> bytes:
-    """`body` with its length before it."""
+    """`body` with its length before it; `LocalProtocolError` for a body that no reader would take."""
+    if not 0 < len(body) <= FRAME_BYTES_MAX:
+        raise LocalProtocolError(f"a frame has 1 to {FRAME_BYTES_MAX} bytes, {len(body)} were to be sent")
     return len(body).to_bytes(HEAD_BYTES) + body
 
 
@@ -22,6 +24,11 @@ class FrameReader:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
+
+    @property
+    def pending(self) -> bool:
+        """Whether a frame has begun and is not complete."""
+        return bool(self._buffer)
 
     def feed(self, data: bytes) -> list[bytes]:
         """The bodies completed by `data`; `FrameTooLarge` as soon as a head announces an impossible length."""

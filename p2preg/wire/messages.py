@@ -105,7 +105,7 @@ class Neighbor(Message, frozen=True, tag=22):
 
 
 class NeighborReply(Message, frozen=True, tag=23):
-    """`accepted` 1: the links is in both active views; 0: not now."""
+    """`accepted` 1: the link is in both active views; 0: not now."""
 
     accepted: U8
 
@@ -291,6 +291,7 @@ def decode_message(body: bytes) -> Message | None:
     if value[0] not in NUMBERS:
         return None
     try:
-        return msgspec.convert(value, NUMBERS[value[0]])
+        # Without `builtin_types` base64 text would pass for bytes, and a message have two encodings.
+        return msgspec.convert(value, NUMBERS[value[0]], builtin_types=(bytes,))
     except msgspec.ValidationError as error:
         raise RemoteProtocolError(f"message {value[0]}: {error}") from None

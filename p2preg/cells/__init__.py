@@ -1,0 +1,1 @@
+"""The replicated data: one kind of signed register, what makes one valid, and which of them a registry holds. Pure."""

@@ -1,0 +1,61 @@
+"""What can happen to a node, besides the registry's own events and `base.events.Expired`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from p2preg.wire.messages import Hello
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """An authenticated link stands and Hello was exchanged. `address`: the other end, as seen here."""
+
+    peer: bytes
+    outbound: bool
+    address: str
+    hello: Hello
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """The only link to `peer` is gone."""
+
+    peer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """`peer` sent a decoded message."""
+
+    peer: bytes
+    message: object
+
+
+@dataclass(frozen=True, slots=True)
+class DialFailed:
+    """A `Dial` came to nothing; `reason` is for the log."""
+
+    endpoint: str
+    expected: bytes | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The verdicts on a `Verify`, in order."""
+
+    token: int
+    results: list[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The cells of a `Store` with this token are on disk."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """Say farewell: guests are told, and a last batch says that this registry leaves."""

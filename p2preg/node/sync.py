@@ -1,0 +1,85 @@
+"""When to reconcile with whom, and whether this registry has what the others have (design: section 5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from p2preg.base.bounded import BoundedDict
+
+if TYPE_CHECKING:
+    from random import Random
+
+RESULTS_MAX = 64  # peers whose latest session is remembered; the oldest goes, two are needed
+IN_VAIN_SECONDS = 1800.0  # of trying all peers: then a registry that reached none counts as alone
+AGAIN_SECONDS = 0.5  # after a session that found something: the next one, with another peer
+
+
+class SyncStatus:
+    """The outcome of the latest completed session with each peer, and the plan for the next."""
+
+    def __init__(self, interval: float, rng: Random, now: float) -> None:
+        self._interval = interval
+        self._rng = rng
+        self._started = now
+        self._clean: BoundedDict[bytes, bool] = BoundedDict(RESULTS_MAX)
+        self._linked: dict[bytes, None] = {}
+        self._running: dict[bytes, None] = {}
+        self._reached = False
+        self._next_at = now
+
+    def peer_up(self, peer: bytes, now: float) -> None:
+        self._linked[peer] = None
+        self._reached = True
+        if not self._settled():
+            self._next_at = now
+
+    def peer_down(self, peer: bytes) -> None:
+        self._linked.pop(peer, None)
+        self._running.pop(peer, None)
+
+    def soon(self, now: float) -> None:
+        """Something was missed: reconcile at once."""
+        self._next_at = min(self._next_at, now)
+
+    def due(self, now: float) -> bytes | None:
+        """The peer to reconcile with now, if it is time: one not asked yet before others, at random among equals."""
+        if now < self._next_at:
+            return None
+        free = [peer for peer in self._linked if peer not in self._running]
+        if not free:
+            self._next_at = now + AGAIN_SECONDS
+            return None
+        fresh = [peer for peer in free if peer not in self._clean] or free
+        peer = fresh[self._rng.randrange(len(fresh))]
+        self._running[peer] = None
+        self._plan(now)
+        return peer
+
+    def next_at(self) -> float:
+        return self._next_at
+
+    def ended(self, peer: bytes, ok: bool, repaired: int, now: float) -> None:
+        """A session that we started with `peer` is over."""
+        self._running.pop(peer, None)
+        if ok:
+            self._clean.set(peer, repaired == 0)
+        if not self._settled() or repaired > 0:
+            self._next_at = min(self._next_at, now + AGAIN_SECONDS)
+
+    def _plan(self, now: float) -> None:
+        spread = self._interval * (0.5 + self._rng.random())
+        self._next_at = now + (spread if self._settled() else AGAIN_SECONDS)
+
+    def _settled(self) -> bool:
+        """Whether the latest sessions with two distinct peers, or with the only one there is, left no repair."""
+        latest = [clean for _, clean in self._clean.items()][-2:]
+        wanted = min(2, max(1, len(self._linked)))
+        return len(latest) >= wanted and all(latest[-wanted:])
+
+    def synced(self, now: float, *, has_peers: bool) -> bool:
+        """Whether this registry is synced. `has_peers`: it knows of others, by cells, contacts or seeds."""
+        if not has_peers:
+            return True
+        if not self._reached:
+            return now - self._started > IN_VAIN_SECONDS
+        return self._settled()

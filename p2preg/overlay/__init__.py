@@ -1,0 +1,1 @@
+"""Who broadcasts to whom: HyParView (Leitão, Pereira, Rodrigues, DSN 2007) with two ring neighbours on top. Pure."""

@@ -1,0 +1,35 @@
+"""What the overlay hears and says beyond the events and effects that all cores share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An event: the registry `peer` is known and can be dialled. `prefix`: the /24 or /48 of its endpoint, as text;
+    empty for what is exempt from diversity (loopback). Sent anew when the endpoint changes, and in answer to each
+    good cell of a `Learned`, known or not: a newcomer's walk ends with it."""
+
+    peer: bytes
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberGone:
+    """An event: `peer` is no longer known. A link to it may still stand, and stays a neighbour's as long as it does."""
+
+    peer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """An event: take leave of all neighbours. The core does nothing afterwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """An effect: `peer` sent these registry cells, unopened. The node verifies them and answers with `Member`s."""
+
+    cells: tuple[bytes, ...]
+    peer: bytes

@@ -1,0 +1,114 @@
+"""Every registry that could be a neighbour, and when it may be asked again. An address book with a memory of
+refusals: nothing here decides who is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from p2preg.base.limits import OVERLAY_MEMBERS_MAX
+from p2preg.overlay.config import OverlayConfig
+
+if TYPE_CHECKING:
+    from random import Random
+
+PREFIX_UNKNOWN = "unknown"  # peers that are no members (yet) share one prefix, so that hiding gains nothing
+
+
+@dataclass(slots=True)
+class Standing:
+    """`in_vain`: requests since the last one granted. `ready_at`: when the next is due, monotonic seconds.
+    `unreachable`: the last dial came to nothing. `for_ring`: the pause is for requests of the ring as well."""
+
+    prefix: str
+    in_vain: int = 0
+    ready_at: float = 0.0
+    unreachable: bool = False
+    for_ring: bool = False
+
+
+class Members:
+    """Known registries in the order in which they became known; a newcomer beyond the cap is ignored."""
+
+    def __init__(self, config: OverlayConfig, rng: Random) -> None:
+        self._config = config
+        self._rng = rng
+        self._standings: dict[bytes, Standing] = {}
+
+    def __len__(self) -> int:
+        return len(self._standings)
+
+    def __contains__(self, peer: bytes) -> bool:
+        return peer in self._standings
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._standings)
+
+    def add(self, peer: bytes, prefix: str) -> bool:
+        """Whether `peer` is new here. One that has moved to another prefix is given a fresh chance."""
+        known = self._standings.get(peer)
+        if known is not None and known.prefix == prefix:
+            return False
+        if known is None and len(self._standings) >= OVERLAY_MEMBERS_MAX:
+            return False
+        self._standings[peer] = Standing(prefix)
+        return known is None
+
+    def remove(self, peer: bytes) -> None:
+        self._standings.pop(peer, None)
+
+    def prefix_of(self, peer: bytes) -> str:
+        standing = self._standings.get(peer)
+        return standing.prefix if standing is not None else PREFIX_UNKNOWN
+
+    def ready_at(self, peer: bytes) -> float:
+        return self._standings[peer].ready_at
+
+    def is_ready(self, peer: bytes, now: float) -> bool:
+        standing = self._standings.get(peer)
+        return standing is not None and standing.ready_at <= now
+
+    def is_ready_for_ring(self, peer: bytes, now: float) -> bool:
+        """As `is_ready`; but one whose view is full may still have a place for a ring neighbour."""
+        standing = self._standings.get(peer)
+        return standing is not None and (standing.ready_at <= now or not standing.for_ring)
+
+    def is_unreachable(self, peer: bytes) -> bool:
+        """Whether the last dial of `peer` failed, and no link to it has come up since."""
+        standing = self._standings.get(peer)
+        return standing is not None and standing.unreachable
+
+    def granted(self, peer: bytes) -> None:
+        """`peer` became a neighbour."""
+        if standing := self._standings.get(peer):
+            self._standings[peer] = Standing(standing.prefix)
+
+    def reached(self, peer: bytes) -> None:
+        """There is a link to `peer`, whoever dialled it."""
+        if standing := self._standings.get(peer):
+            standing.unreachable = False
+
+    def failed(self, peer: bytes, now: float) -> None:
+        """`peer` could not be dialled."""
+        self._set_back(peer, self._config.failure_pause, self._config.failure_pause_max, now)
+        if standing := self._standings.get(peer):
+            standing.unreachable = standing.for_ring = True
+
+    def lost(self, peer: bytes, now: float) -> None:
+        """The link to `peer` went down: perhaps it is gone, perhaps only the link."""
+        self._set_back(peer, self._config.failure_pause, self._config.failure_pause_max, now)
+
+    def declined(self, peer: bytes, now: float, for_ring: bool = False) -> None:
+        """`peer` is there, and has no place for us."""
+        self._set_back(peer, self._config.decline_pause, self._config.decline_pause_max, now)
+        if standing := self._standings.get(peer):
+            standing.for_ring = for_ring
+
+    def _set_back(self, peer: bytes, pause: float, pause_max: float, now: float) -> None:
+        standing = self._standings.get(peer)
+        if standing is None:
+            return
+        jitter = self._rng.uniform(1 - self._config.jitter, 1 + self._config.jitter)
+        standing.ready_at = now + min(pause * 2.0 ** min(standing.in_vain, 16), pause_max) * jitter
+        standing.in_vain += 1

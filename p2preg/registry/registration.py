@@ -1,0 +1,379 @@
+"""Registering, renewing, draining and leaving: the `node.*` writes of rpc.md, and what follows when a socket goes.
+
+Each method returns its result with the cells that must be on disk before the client may see it."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from p2preg.base.errors import Refused, RemoteProtocolError
+from p2preg.cells.cell import ADVERT, Cell, CellInvalid, CellUnknown, parse_cell
+from p2preg.cells.held import HeldCells
+from p2preg.cells.lease import ATTACHED, GONE, LOST, LeaseBody, Proof
+from p2preg.cells.network import NetworkFile
+from p2preg.crypto.verify import verify
+from p2preg.registry import params, results
+from p2preg.registry.attributes import Attributes, body_of, read_body
+from p2preg.registry.guests import PROVE_AGAIN_MS, Guest, Guests
+from p2preg.registry.sessions import PROOF_AGE_MS_MAX, Gate, Login, Session, stale_proof
+from p2preg.registry.states import DRAIN_FROM, RESUME_FROM, SERVING, STOPPED, check_move, state_on_register
+
+REPUBLISH_MS = 12 * 3_600_000  # an unchanged description is published again when less of its life is left
+AHEAD_MS_MAX = 300_000  # the time gate of cells
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A result, the cells to store before it is sent, and the session whose claim on the node has ended, if any."""
+
+    result: Any
+    cells: tuple[Cell, ...] = ()
+    displaced_session: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What became of the description that came with a registration."""
+
+    cell: Cell | None
+    expires_ms: int
+    outcome: str
+    warnings: tuple[str, ...] = ()
+
+
+class Registration:
+    """The home's rules. Owns the guests; reads the held cells; never writes them."""
+
+    def __init__(
+        self,
+        guests: Guests,
+        held: HeldCells,
+        gate: Gate,
+        network: NetworkFile,
+        registry_id: bytes,
+        epoch: int,
+    ) -> None:
+        self.guests = guests
+        self._held = held
+        self._gate = gate
+        self._network = network
+        self._own = registry_id
+        self._epoch = epoch
+
+    # --- writes ---------------------------------------------------------------------------------------------
+
+    def register(self, session: Session, request: params.Register, now_ms: int) -> Written:
+        node_id = self.node_of(session, request.node_id)
+        proof = session.proofs[node_id]
+        if proof.seq < now_ms - PROOF_AGE_MS_MAX:
+            raise stale_proof(proof.seq, now_ms - PROOF_AGE_MS_MAX)
+        self._check_claim(session, node_id, proof)
+        if (request.advert is None) == (request.attributes is None):
+            raise _invalid("$", "one of advert and attributes is needed, and not both")
+        described = (
+            self._take_attributes(node_id, request.attributes, now_ms)
+            if request.attributes is not None
+            else self._take_advert(node_id, request.advert or "", now_ms)
+        )
+        standing = self._standing(node_id)
+        state = state_on_register(standing.state if standing else None, request.state)
+        before = self.guests.get(node_id)
+        left = before.session if before is not None and before.session != session.number else None
+        guest = self.guests.attach(node_id, session.number, proof, standing, now_ms)
+        if guest.state != state:
+            self.guests.declare(guest, state, None, None, ())
+        lease = self.guests.lease(guest, now_ms)
+        result = results.Registered(
+            node_id=node_id.hex(),
+            outcome=described.outcome,  # type: ignore[arg-type]  # one of the three by construction
+            state=state,
+            lease=_lease_result(guest, now_ms),
+            advert_expires_ms=described.expires_ms,
+            registry_id=self._own.hex(),
+            epoch=self._epoch,
+            observed_address=session.address,
+            warnings=list(described.warnings),
+        )
+        cells = (lease, described.cell) if described.cell is not None else (lease,)
+        return Written(result, cells, left)
+
+    def renew(self, session: Session, request: params.Renew, now_ms: int) -> Written:
+        node_id = self.node_of(session, request.node_id)
+        last = session.proofs[node_id]
+        login = Login("node", node_id, last.authority, request.seq, bytes.fromhex(request.signature))
+        proof = self._gate.prove(session, login, now_ms)
+        greatest = self.greatest_proof_seq(node_id)
+        # The login itself is a proof: it may be renewed with once, at a registry that is not the home yet.
+        if proof.seq <= greatest or proof.seq < last.seq:
+            raise stale_proof(proof.seq, max(greatest, last.seq - 1))
+        standing = self._standing(node_id)
+        advert = self._held.advert(node_id, node_id) or self._held.advert(node_id, self._own)
+        if standing is None or advert is None or standing.state == STOPPED:
+            raise Refused(
+                -32002, "node.unknown", "no description of this node stands here: register again with node.register"
+            )
+        session.proofs[node_id] = proof
+        session.displaced.pop(node_id, None)
+        before = self.guests.get(node_id)
+        left = before.session if before is not None and before.session != session.number else None
+        guest = self.guests.attach(node_id, session.number, proof, standing, now_ms)
+        result = results.Renewed(
+            lease=_lease_result(guest, now_ms),
+            advert_expires_ms=advert.end_ms,
+            registry_id=self._own.hex(),
+            epoch=self._epoch,
+        )
+        return Written(result, (self.guests.lease(guest, now_ms),), left)
+
+    def drain(self, session: Session, request: params.Drain, now_ms: int) -> Written:
+        guest = self.guest_of(session, request.node_id)
+        check_move(guest.state, request.level, DRAIN_FROM[request.level])
+        successors = tuple(bytes.fromhex(successor) for successor in request.successors)
+        self.guests.declare(guest, request.level, request.deadline_ms, request.reason, successors)
+        return self._declared(guest, now_ms)
+
+    def resume(self, session: Session, request: params.NodeParams, now_ms: int) -> Written:
+        guest = self.guest_of(session, request.node_id)
+        check_move(guest.state, SERVING, RESUME_FROM)
+        self.guests.declare(guest, SERVING, None, None, ())
+        return self._declared(guest, now_ms)
+
+    def leave(self, session: Session, request: params.Leave, now_ms: int) -> Written:
+        guest = self.guest_of(session, request.node_id)
+        self.guests.leave(guest, request.reason)
+        written = self._declared(guest, now_ms)
+        self.guests.forget(guest.node_id)
+        return written
+
+    def _declared(self, guest: Guest, now_ms: int) -> Written:
+        if not self.guests.can_write(guest, now_ms):
+            raise stale_proof(guest.proof.seq, guest.proof.seq)
+        return Written(results.State(state=guest.state), (self.guests.lease(guest, now_ms),))
+
+    # --- what sockets and time do -----------------------------------------------------------------------------
+
+    def lose(self, guest: Guest, now_ms: int, *, closed: bool) -> Cell | None:
+        """The guest's socket closed or fell silent: suspect everywhere at once. None when there is nothing to say."""
+        if closed:
+            guest.session = None
+        return self._mark(guest, LOST, now_ms)
+
+    def heard_again(self, guest: Guest, now_ms: int) -> Cell | None:
+        """A silent socket answers: attached again, by the proof that still holds."""
+        return self._mark(guest, ATTACHED, now_ms)
+
+    def end(self, guest: Guest, now_ms: int) -> Cell | None:
+        """The grace is over: gone. A guest whose socket is closed is forgotten."""
+        cell = self._mark(guest, GONE, now_ms)
+        if guest.session is None:
+            self.guests.forget(guest.node_id)
+        return cell
+
+    def _mark(self, guest: Guest, contact: int, now_ms: int) -> Cell | None:
+        if guest.contact == contact or not self.guests.can_write(guest, now_ms) or self.outranked(guest):
+            return None
+        guest.contact = contact
+        return self.guests.lease(guest, now_ms)
+
+    def leftovers(self, now_ms: int) -> list[Cell]:
+        """`gone` for each lease of an earlier epoch of ours whose node did not attach again (60 s after a start)."""
+        cells = []
+        for held in self._held.leases_by(self._own):
+            lease = read_lease(held)
+            if lease is None or lease.epoch >= self._epoch or lease.contact == GONE:
+                continue
+            if self._held.current_lease(held.subject) is not held or self.guests.get(held.subject) is not None:
+                continue
+            cell = self.end(self.guests.adopt(lease, held.subject), now_ms)
+            if cell is not None:
+                cells.append(cell)
+        return cells
+
+    def refreshed_adverts(self, now_ms: int) -> list[Cell]:
+        """Our own adverts of attached nodes that are in the last half of their life, signed again."""
+        cells = []
+        for guest in self.guests:
+            held = self._held.advert(guest.node_id, self._own)
+            if held is not None and guest.session is not None and held.end_ms - now_ms < REPUBLISH_MS:
+                cells.append(self.guests.advert(guest.node_id, held.body, now_ms))
+        return cells
+
+    def unproven(self, now_ms: int) -> list[Guest]:
+        """Attached guests whose lease will end soon and that were not reminded yet; and forget those it has ended."""
+        due = []
+        for guest in self.guests:
+            left = guest.lease_end_ms - now_ms
+            if left <= 0:
+                self.guests.forget(guest.node_id)
+            elif left < PROVE_AGAIN_MS and not guest.reminded and guest.session is not None:
+                guest.reminded = True
+                due.append(guest)
+        return due
+
+    def outranked(self, guest: Guest) -> bool:
+        """Whether the node has proven its presence elsewhere since."""
+        greatest = self._greatest_lease(guest.node_id)
+        return (
+            greatest is not None
+            and greatest.writer != self._own
+            and (_proof_seq(greatest), greatest.writer) > (guest.proof.seq, self._own)
+        )
+
+    # --- who may write ------------------------------------------------------------------------------------------
+
+    def node_of(self, session: Session, node_id: str | None) -> bytes:
+        """The key for which the session speaks in this call."""
+        if node_id is not None:
+            key = bytes.fromhex(node_id)
+            if key not in session.proofs:
+                raise Refused(-32001, "auth.wrong_key", f"this session has not authenticated {node_id} as a node")
+            return key
+        if len(session.proofs) != 1:
+            raise _invalid(
+                "$.node_id", f"node_id is needed: this session has authenticated {len(session.proofs)} nodes"
+            )
+        return next(iter(session.proofs))
+
+    def guest_of(self, session: Session, node_id: str | None) -> Guest:
+        """The registered node for which the session speaks."""
+        key = self.node_of(session, node_id)
+        guest = self.guests.get(key)
+        if guest is not None and guest.session == session.number and not self.outranked(guest):
+            return guest
+        if key in session.displaced or guest is not None:
+            raise _displaced()
+        raise Refused(-32002, "node.unknown", "this node is not registered in this session: call node.register")
+
+    def _check_claim(self, session: Session, node_id: bytes, proof: Proof) -> None:
+        guest = self.guests.get(node_id)
+        greatest = self._greatest_lease(node_id)
+        beaten_here = guest is not None and guest.proof.seq > proof.seq
+        beaten_elsewhere = greatest is not None and (_proof_seq(greatest), greatest.writer) > (proof.seq, self._own)
+        if beaten_here or beaten_elsewhere:
+            raise _displaced()
+
+    def greatest_proof_seq(self, node_id: bytes) -> int:
+        """The seq of the newest proof in any held lease of the node; 0 without one."""
+        greatest = self._greatest_lease(node_id)
+        guest = self.guests.get(node_id)
+        return max(_proof_seq(greatest) if greatest else 0, guest.proof.seq if guest else 0)
+
+    def _greatest_lease(self, node_id: bytes) -> Cell | None:
+        leases = self._held.leases_of(node_id)
+        return max(leases, key=lambda cell: (_proof_seq(cell), cell.writer), default=None)
+
+    def _standing(self, node_id: bytes) -> LeaseBody | None:
+        """The state that stands: what the guest declared last, or else the current lease anywhere."""
+        guest = self.guests.get(node_id)
+        current = self._held.current_lease(node_id) or self._greatest_lease(node_id)
+        lease = read_lease(current)
+        if guest is None or (lease is not None and lease.proof.seq > guest.proof.seq):
+            return lease
+        return LeaseBody(
+            slot=guest.slot,
+            contact=guest.contact,
+            state=guest.state,
+            deadline_ms=guest.deadline_ms,
+            reason=guest.reason,
+            successors=guest.successors,
+            epoch=self._epoch,
+            proof=guest.proof,
+        )
+
+    # --- descriptions -------------------------------------------------------------------------------------------
+
+    def _take_attributes(self, node_id: bytes, attributes: Attributes, now_ms: int) -> Described:
+        signed = self._held.advert(node_id, node_id)
+        if signed is not None:
+            return Described(None, signed.end_ms, "unchanged", ("signed_advert_stands",))
+        body = body_of(attributes)
+        standing = self._held.current_advert(node_id)
+        outcome = "created" if standing is None else "unchanged" if standing.body == body else "updated"
+        own = self._held.advert(node_id, self._own)
+        if own is not None and own.body == body and own.end_ms - now_ms >= REPUBLISH_MS:
+            return Described(None, own.end_ms, outcome)
+        try:
+            cell = self.guests.advert(node_id, body, now_ms)
+        except CellInvalid as error:
+            raise Refused(-32003, error.reason, str(error)) from None
+        return Described(cell, cell.end_ms, outcome)
+
+    def _take_advert(self, node_id: bytes, text: str, now_ms: int) -> Described:
+        cell = self._read_advert(node_id, text, now_ms)
+        standing = self._held.current_advert(node_id)
+        held = self._held.advert(node_id, node_id)
+        if held is not None and cell.order != held.order and cell.seq <= held.seq:
+            raise Refused(
+                -32003, "cell.stale", f"an advert with a seq above {held.seq} is needed", current_seq=held.seq
+            )
+        if standing is None:
+            return Described(cell, cell.end_ms, "created")
+        if standing.body != cell.body or standing.writer != node_id:
+            return Described(cell, cell.end_ms, "updated")
+        if standing.hash == cell.hash or standing.end_ms - now_ms >= REPUBLISH_MS:
+            return Described(None, standing.end_ms, "unchanged")
+        return Described(cell, cell.end_ms, "unchanged")
+
+    def _read_advert(self, node_id: bytes, text: str, now_ms: int) -> Cell:
+        try:
+            raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        except ValueError:
+            raise _invalid("$.advert", "base64url without padding was expected") from None
+        try:
+            cell = parse_cell(raw, self._network)
+        except CellInvalid as error:
+            raise Refused(-32003, error.reason, str(error)) from None
+        except CellUnknown as error:
+            raise Refused(-32003, "cell.wrong_kind", str(error)) from None
+        if cell.kind != ADVERT:
+            raise Refused(-32003, "cell.wrong_kind", f"kind {ADVERT} (advert) was expected, got {cell.kind}")
+        if cell.subject != node_id or cell.writer != node_id:
+            raise Refused(-32001, "auth.wrong_key", "the advert is not by the node that this session authenticated")
+        if not all(verify(check) for check in cell.checks()):
+            raise Refused(-32003, "cell.bad_signature", "the signature does not hold over the advert's bytes")
+        if cell.end_ms <= now_ms:
+            raise Refused(-32003, "cell.expired", f"the advert ended at {cell.end_ms}; the time here is {now_ms}")
+        if cell.seq > now_ms + AHEAD_MS_MAX:
+            raise Refused(
+                -32003, "cell.too_far_ahead", f"seq {cell.seq} is over 5 min ahead of {now_ms}", time_ms=now_ms
+            )
+        try:
+            read_body(cell.body)
+        except msgspec.ValidationError as error:
+            raise _invalid("$.advert", f"the advert's body: {error}") from None
+        return cell
+
+
+def _lease_result(guest: Guest, now_ms: int) -> results.Lease:
+    left_s = (guest.lease_end_ms - now_ms) / 1000
+    return results.Lease(expires_ms=guest.lease_end_ms, renew_after_s=max(1.0, round(left_s / 3, 3)))
+
+
+def _proof_seq(lease: Cell) -> int:
+    return lease.proof.seq if lease.proof is not None else 0
+
+
+def read_lease(cell: Cell | None) -> LeaseBody | None:
+    """What a lease says; None when it cannot be read: it is relayed all the same, but shows nothing here."""
+    if cell is None:
+        return None
+    try:
+        return LeaseBody.from_map(cell.body)
+    except RemoteProtocolError:
+        return None
+
+
+def _invalid(path: str, message: str) -> Refused:
+    return Refused(-32602, "params.invalid", message, path=path)
+
+
+def _displaced() -> Refused:
+    return Refused(
+        -32002,
+        "node.displaced",
+        "the node has given a newer proof of presence elsewhere: authenticate again with a greater seq",
+    )

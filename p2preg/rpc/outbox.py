@@ -1,0 +1,52 @@
+"""What a websocket session still has to send: bounded in bytes, per session and for all sessions together."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import trio
+
+OUTBOX_BYTES_SOFT = 1_048_576  # beyond, a session's further calls wait until its client has read
+OUTBOX_BYTES_TOTAL_MAX = 33_554_432  # of all sessions; beyond, the session that lags most is aborted
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """One text frame. `is_bulk`: a subscription's notification, whose leaving makes room for the next."""
+
+    text: bytes
+    is_bulk: bool = False
+
+
+class Outbox:
+    """A queue between the driver, which never waits, and the writer task of one session."""
+
+    def __init__(self) -> None:
+        self._queue: deque[Outgoing] = deque()
+        self._filled = trio.Event()
+        self._emptied = trio.Event()
+        self.bytes = 0
+
+    def put(self, outgoing: Outgoing) -> None:
+        self._queue.append(outgoing)
+        self.bytes += len(outgoing.text)
+        self._filled.set()
+
+    async def get(self) -> Outgoing:
+        """The next frame. Its bytes count until `sent` is called."""
+        while not self._queue:
+            self._filled = trio.Event()
+            await self._filled.wait()
+        return self._queue.popleft()
+
+    def sent(self, outgoing: Outgoing) -> None:
+        self.bytes -= len(outgoing.text)
+        if self.bytes < OUTBOX_BYTES_SOFT:
+            self._emptied.set()
+
+    async def wait_room(self) -> None:
+        """Until less than the soft bound is waiting."""
+        while self.bytes >= OUTBOX_BYTES_SOFT:
+            self._emptied = trio.Event()
+            await self._emptied.wait()
