@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import trio
 
+from p2preg.base.address import Address, parse_address
 from p2preg.base.errors import ConfigError, RemoteProtocolError
 from p2preg.base.ids import short
-from p2preg.net.address import Address, parse_address
 from p2preg.net.config import LinkConfig
 from p2preg.net.handshake import LinkInfo, LinkRefused
 from p2preg.net.link import Failure, Link, contained

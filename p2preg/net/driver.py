@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import trio
 
 from p2preg.base.effects import Schedule, Send
-from p2preg.base.errors import P2pregError
+from p2preg.base.errors import P2pregError, RemoteProtocolError
 from p2preg.base.events import Expired
 from p2preg.base.timers import TimerQueue
 from p2preg.crypto.verify import verify_all
@@ -25,11 +25,13 @@ from p2preg.node.core import NodeCore
 from p2preg.node.effects import CloseLink, Dial, Forget, Halt, Log, Persist, Store, Verify
 from p2preg.node.events import DialFailed, LinkDown, LinkUp, MessageReceived, Shutdown, Stored, Verified
 from p2preg.registry.effects import Fail, Notify, Reply
-from p2preg.wire.messages import Message
+from p2preg.registry.events import Stopping
+from p2preg.wire.messages import Hello, Message
 
 logger = logging.getLogger(__name__)
 
 INBOX_EVENTS_MAX = 4_096  # beyond, links and websockets are not read until half is done
+DISK_PAUSE = 0.01  # between looks at a disk that lags
 EVENTS_PER_TURN = 64  # then other tasks get a turn
 OFFLOAD_CHECKS_MIN = 16  # fewer signatures are checked at once: a thread costs more than it brings
 VERIFY_THREADS = 2
@@ -42,11 +44,10 @@ class KeyInUse(P2pregError):
 class Disk(Protocol):
     """The store, as the driver uses it; every call returns at once."""
 
-    def put_nowait(
-        self, writes: Sequence[tuple[int, bytes, bytes]], on_durable: Callable[[], None] | None = None
-    ) -> None: ...
-    def delete_nowait(self, keys: Sequence[tuple[int, bytes]]) -> None: ...
+    def put_nowait(self, writes: Sequence[tuple[int, bytes, bytes]], on_durable: Callable[[], None]) -> None: ...
+    def delete_nowait(self, keys: Sequence[bytes]) -> None: ...
     def meta_put_nowait(self, name: str, value: bytes) -> None: ...
+    def pressure(self) -> bool: ...
     def size_bytes(self) -> int: ...
 
 
@@ -135,13 +136,21 @@ class Driver:
         self._wake.set()
 
     async def wait_ready(self) -> None:
-        """Until the inbox has room: what links and websockets await before they read on."""
+        """Until the inbox and the disk's queue have room: what links and websockets await before they read on."""
+        while self._disk.pressure():  # noqa: ASYNC110 - the disk has no event for this, and it is rare
+            await trio.sleep(DISK_PAUSE)
         while len(self._inbox) >= INBOX_EVENTS_MAX:
-            self._drained = trio.Event()
+            if self._drained.is_set():
+                self._drained = trio.Event()
             await self._drained.wait()
 
+    def tell_guests(self) -> None:
+        """Name other registries to the nodes at home here, before their websockets close."""
+        assert self._node is not None
+        self._handle(self._node, Stopping())
+
     def stop(self) -> None:
-        """Say farewell to peers and guests, then end the loop. What was sent is in the outboxes when this returns."""
+        """Say farewell to peers, then end the loop. What was sent is in the outboxes when this returns."""
         assert self._node is not None
         self._handle(self._node, Shutdown())
         self._stopped.set()
@@ -159,10 +168,11 @@ class Driver:
                 case Reply() | Fail() | Notify():
                     self._answer(effect)
                 case Store(token, cells):
-                    on_durable = None if token is None else self._stored_callback(token)
-                    self._disk.put_nowait([(cell.shard, cell.key, cell.raw) for cell in cells], on_durable)
+                    self._disk.put_nowait(
+                        [(cell.shard, cell.key, cell.raw) for cell in cells], self._stored_callback(token)
+                    )
                 case Forget(cells):
-                    self._disk.delete_nowait([(cell.shard, cell.key) for cell in cells])
+                    self._disk.delete_nowait([cell.key for cell in cells])
                 case Persist(name, value):
                     self._disk.meta_put_nowait(name, value)
                 case Verify():
@@ -197,8 +207,8 @@ class Driver:
             case Notify(session, method, params):
                 self._clients.notify(session, method, params)
 
-    def _stored_callback(self, token: int) -> Callable[[], None]:
-        return lambda: self.post(Stored(token))
+    def _stored_callback(self, token: int | None) -> Callable[[], None]:
+        return self._wake.set if token is None else lambda: self.post(Stored(token))
 
     def _verify(self, effect: Verify) -> None:
         if len(effect.checks) < OFFLOAD_CHECKS_MIN:
@@ -214,7 +224,18 @@ class Driver:
         )
         self.post(Verified(effect.token, verdicts))
 
-    # --- the transport's sink -----------------------------------------------------------------------------------
+    # --- the transport's questions and its sink -------------------------------------------------------------------
+
+    def hello(self) -> Hello:
+        """Our first message on a link; nobody is greeted before the core stands."""
+        if self._node is None:
+            raise RemoteProtocolError("this registry is starting: try again")
+        return self._node.hello(unix_ms())
+
+    def check_hello(self, peer: bytes, hello: Hello) -> None:
+        """`RemoteProtocolError` unless the peer's Hello is good."""
+        assert self._node is not None
+        self._node.check_hello(peer, hello)
 
     def peer_up(self, link: LinkInfo) -> None:
         self.post(LinkUp(link.peer, link.outbound, link.address, link.hello))

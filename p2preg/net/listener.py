@@ -10,8 +10,8 @@ from typing import NoReturn
 
 import trio
 
+from p2preg.base.address import Address, prefix_of
 from p2preg.base.errors import ConfigError
-from p2preg.net.address import Address, prefix_of
 from p2preg.net.config import LinkConfig
 from p2preg.net.link import Failure, Link, contained
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import trio
 
+from p2preg.base.address import Address
 from p2preg.base.ids import short
 from p2preg.crypto.keys import IdentityKey
-from p2preg.net.address import Address
 from p2preg.net.config import LinkConfig
 from p2preg.net.dialer import Dialer, DialGate, DialRequest
 from p2preg.net.frames import FrameStream, Traffic

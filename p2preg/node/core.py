@@ -407,7 +407,6 @@ class NodeCore:
         self._out.append(Persist("routing_table", b"".join(_framed(cell) for cell in self.dht.snapshot())))
 
     def _on_shutdown(self, now: float, now_ms: int) -> None:
-        self._tell_registry(registry_events.Stopping(), now, now_ms)
         for batch in self._publisher.farewell(now, now_ms):
             self._carry("broadcast", self.broadcast.handle(broadcast_events.Publish(batch), now), now, now_ms)
         self._carry("overlay", self.overlay.handle(overlay_events.Shutdown(), now), now, now_ms)

@@ -58,4 +58,4 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Shutdown:
-    """Say farewell: guests are told, and a last batch says that this registry leaves."""
+    """Say farewell to peers: a last batch says that this registry leaves. Guests were told before."""

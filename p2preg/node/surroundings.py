@@ -72,7 +72,9 @@ class NodeSurroundings:
     def peer_counts(self) -> results.PeerCounts:
         node = self._node
         return results.PeerCounts(
-            routing_table=len(node.dht.contacts()), active=len(node.overlay.neighbours), passive=len(node.overlay.passive)
+            routing_table=len(node.dht.contacts()),
+            active=len(node.overlay.neighbours),
+            passive=len(node.overlay.passive),
         )
 
     def cell_count(self) -> int:

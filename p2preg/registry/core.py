@@ -106,6 +106,7 @@ class RegistryCore:
         self._waiting: dict[int, tuple[int, int, Any]] = {}
         self._next_token = 1
         self._was_isolated = False
+        self._stopping = False
         self._load_counter = 0
         self._effects: list[Any] = []
         self.homes = Homes(key.public, epoch, now)
@@ -164,6 +165,7 @@ class RegistryCore:
             case events.LookedUp(session, call, result):
                 self._answer(session, call, result)
             case events.Stopping():
+                self._stopping = True  # from here on a socket that closes is our doing, not its node's
                 for guest in self.guests:
                     self._notice(guest, "stopping")
             case Expired(("registry", *rest)):
@@ -193,6 +195,8 @@ class RegistryCore:
         if session is None or method is None:
             return  # the session ended meanwhile; unknown methods are answered at the websocket's side
         try:
+            if self._stopping and method.access == "node":
+                raise Refused(-32006, "registry.stopping", "this registry is stopping: move to another one")
             check_access(session, method)
             request = read_params(method, event.params)
             self._handlers[method.name](session, event.call, request, now, now_ms)
@@ -434,7 +438,7 @@ class RegistryCore:
     def _closed(self, number: int, now: float, now_ms: int) -> None:
         session = self._sessions.pop(number, None)
         self.watching.close(number)
-        if session is not None:
+        if session is not None and not self._stopping:
             for guest in self._guests_of(session):
                 self._lose(guest, now, now_ms, closed=True)
 

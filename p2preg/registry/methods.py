@@ -23,6 +23,13 @@ class Method:
     access: Access
     summary: str
 
+    @property
+    def is_heavy(self) -> bool:
+        """Whether its answer may be long: a session gets one such at a time."""
+        return self.name in _HEAVY
+
+
+_HEAVY = ("nodes.get", "nodes.list", "nodes.select", "nodes.facets", "qos.explain", "registry.peers", "registry.info")
 
 METHODS = {
     method.name: method

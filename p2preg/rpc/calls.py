@@ -14,6 +14,7 @@ class Batch:
     missing: int
     holds_subscription: bool
     answers: list[bytes] = field(default_factory=list)
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class Calls:
     def holds_events(self) -> bool:
         """Whether notifications have to wait: the result with a subscription's id comes before its events."""
         return self._holding > 0
+
+    def __contains__(self, number: int) -> bool:
+        """Whether that call is not yet answered."""
+        return number in self._open
 
     def begin(self, request: Request, batch: Batch | None) -> int:
         number = self._next
@@ -68,6 +73,7 @@ class Calls:
         batch.missing -= 1
         if answer is not None:
             batch.answers.append(answer)
+            batch.bytes += len(answer)
         if batch.missing > 0:
             return None
         self._holding -= batch.holds_subscription

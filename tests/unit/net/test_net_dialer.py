@@ -102,7 +102,7 @@ async def test_one_dial_per_peer_and_one_per_endpoint(monkeypatch: pytest.Monkey
             rig.dialer.request(DialRequest(endpoint, peer))
         rig.dialer.request(DialRequest("10.0.0.3:1", None))
         await trio.testing.wait_all_tasks_blocked()
-        assert rig.connects == [("10.0.0.1", 1), ("10.0.0.3", 1)]
+        assert sorted(rig.connects) == [("10.0.0.1", 1), ("10.0.0.3", 1)]
         rig.release.set()
         await trio.testing.wait_all_tasks_blocked()
         assert len(rig.failures) == 4

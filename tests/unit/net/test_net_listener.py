@@ -6,9 +6,9 @@ import pytest
 import trio
 import trio.testing
 
+from p2preg.base.address import Address
 from p2preg.base.errors import ConfigError, RemoteProtocolError
 from p2preg.base.limits import HALF_OPEN_MAX, HANDSHAKES_PER_PREFIX_MAX
-from p2preg.net.address import Address
 from p2preg.net.config import LinkConfig
 from p2preg.net.link import Link
 from p2preg.net.listener import HalfOpen, Listener, address_of, open_listeners

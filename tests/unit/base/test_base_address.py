@@ -2,8 +2,8 @@
 
 import pytest
 
+from p2preg.base.address import Address, parse_address, prefix_of
 from p2preg.base.errors import ConfigError
-from p2preg.net.address import Address, parse_address, prefix_of
 
 
 @pytest.mark.parametrize(

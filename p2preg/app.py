@@ -1,0 +1,177 @@
+"""A registry node as a process: the nursery tree, readable top to bottom.
+
+Nested by lifetime: the store outlives the links, they outlive the core, it outlives the websockets; so stopping from
+the inside out loses nothing. A crash of the core ends the process, and a restart is an ordinary start."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import logging
+import random
+import secrets
+import signal
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from p2preg.base.address import Address
+from p2preg.base.errors import RemoteProtocolError
+from p2preg.base.ids import short
+from p2preg.cells.cell import Cell, parse_cell
+from p2preg.cells.network import NetworkFile
+from p2preg.crypto.verify import verify_all
+from p2preg.net.driver import Driver, unix_ms
+from p2preg.net.listener import address_of, open_listeners
+from p2preg.net.transport import Transport
+from p2preg.node.config import NodeConfig
+from p2preg.node.core import NodeCore, read_table
+from p2preg.registry.core import RegistrySettings
+from p2preg.registry.sessions import Authorities
+from p2preg.rpc.server import RpcConfig, RpcServer
+from p2preg.storage.cellstore import CellStore, open_store
+from p2preg.storage.datadir import data_directory
+from p2preg.storage.keyfile import load_or_create
+
+logger = logging.getLogger(__name__)
+
+IDENTITY_NAME = "identity.pem"
+CELLS_NAME = "cells"
+EPOCH_NAME = "epoch"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """What the operator asked for. `advertise`: None advertises the address that we listen on."""
+
+    data_dir: Path
+    listen: Address
+    rpc: Address
+    network: NetworkFile
+    advertise: Address | None = None
+    advertise_rpc: tuple[str, ...] = ()
+    authorities: tuple[str, ...] = ()
+    seeds: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    region: str | None = None
+    sponsor: tuple[bytes, bytes] | None = None
+    tls: ssl.SSLContext | None = None
+
+
+async def run_node(settings: NodeSettings, on_ready: Callable[[dict[str, str]], None]) -> None:
+    """Run until SIGTERM or SIGINT; a second one ends it at once. `on_ready` is given what the ready line says."""
+    with data_directory(settings.data_dir) as directory:
+        key = load_or_create(directory / IDENTITY_NAME)
+        async with open_store(directory / CELLS_NAME) as store, trio.open_nursery() as links:
+            told_to_stop = trio.Event()
+            links.start_soon(_obey_signals, told_to_stop, links.cancel_scope)
+            driver = Driver(store)
+            transport = Transport(key, driver.hello, driver.check_hello, driver)
+            [peer_address, *_] = await links.start(transport.run, [settings.listen])
+            rpc_listeners = await open_listeners([settings.rpc])
+            rpc_address = address_of(rpc_listeners[0])
+            config = node_config(settings, peer_address, rpc_address)
+            epoch = await _next_epoch(store)
+            node = NodeCore(
+                key,
+                settings.network,
+                config,
+                driver,
+                random.Random(secrets.randbits(128)),
+                epoch,
+                trio.current_time(),
+                unix_ms(),
+                _restore(store, settings.network),
+            )
+            driver.connect(node, transport)
+            server = RpcServer(driver, rpc_config(settings, config))
+            driver.serve(server)
+            async with trio.open_nursery() as core:
+                await core.start(driver.run, read_table(store.meta_get("routing_table") or b""))
+                async with trio.open_nursery() as rpc:
+                    await rpc.start(server.run, rpc_listeners)
+                    logger.info("ready registry=%s network=%s", short(key.public), settings.network.network)
+                    on_ready(
+                        {
+                            "event": "ready",
+                            "registry_id": key.public.hex(),
+                            "peer": config.endpoints[0],
+                            "rpc": config.registry.rpc_url,
+                        }
+                    )
+                    await told_to_stop.wait()
+                    logger.info("stopping")
+                    driver.tell_guests()
+                    server.stop()
+                driver.stop()
+            await transport.goodbye("stopping")
+            links.cancel_scope.cancel()
+
+
+async def _obey_signals(told_to_stop: trio.Event, scope: trio.CancelScope) -> None:
+    """The first signal asks for a clean end, the second ends everything at once."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            if told_to_stop.is_set():
+                logger.warning("stopping at once")
+                scope.cancel()
+            told_to_stop.set()
+
+
+def node_config(settings: NodeSettings, peer: Address, rpc: Address) -> NodeConfig:
+    """What the core needs to know, now that the ports are known."""
+    scheme = "wss" if settings.tls is not None else "ws"
+    urls = settings.advertise_rpc or (f"{scheme}://{rpc}/",)
+    names = (str(rpc), *map(authority_of, settings.advertise_rpc), *settings.authorities)
+    return NodeConfig(
+        endpoints=(str(settings.advertise or peer),),
+        registry=RegistrySettings(
+            rpc_url=urls[0],
+            authorities=Authorities(tuple(dict.fromkeys(name.lower() for name in names)), rpc.port),
+        ),
+        seeds=settings.seeds,
+        region=settings.region,
+        sponsor=settings.sponsor,
+    )
+
+
+def rpc_config(settings: NodeSettings, config: NodeConfig) -> RpcConfig:
+    """How the websocket server judges addresses."""
+    return RpcConfig(
+        exempt_loopback=config.registry.authorities.all_loopback,
+        trusted_proxies=tuple(ipaddress.ip_network(cidr) for cidr in settings.trusted_proxies),
+        tls=settings.tls,
+    )
+
+
+def authority_of(url: str) -> str:
+    """The `host:port` that a client dials for a websocket URL, the default port written out."""
+    scheme, _, rest = url.partition("://")
+    authority = rest.split("/", 1)[0]
+    has_port = authority.rpartition("]")[2].count(":") > 0
+    return authority if has_port else f"{authority}:{443 if scheme == 'wss' else 80}"
+
+
+async def _next_epoch(store: CellStore) -> int:
+    """A number greater than in any run before, on disk before anybody hears it."""
+    last = json.loads(store.meta_get(EPOCH_NAME) or b"0")
+    epoch = max(int(last) + 1, unix_ms())
+    await store.meta_put(EPOCH_NAME, json.dumps(epoch).encode())
+    return epoch
+
+
+def _restore(store: CellStore, network: NetworkFile) -> list[Cell]:
+    """The cells on disk. Signatures are checked again only where a checksum fails: who can write there owns us."""
+    cells = []
+    for _, raw, intact in store.load_all():
+        try:
+            cell = parse_cell(raw, network)
+        except RemoteProtocolError:
+            continue  # of another network, or torn
+        if intact or all(verify_all(cell.checks())):
+            cells.append(cell)
+    logger.info("restored cells=%s", len(cells))
+    return cells
