@@ -28,7 +28,8 @@ from p2preg.net.driver import Driver, unix_ms
 from p2preg.net.listener import address_of, open_listeners
 from p2preg.net.transport import Transport
 from p2preg.node.config import NodeConfig
-from p2preg.node.core import NodeCore, read_table
+from p2preg.node.contacts import read_table
+from p2preg.node.core import NodeCore
 from p2preg.registry.core import RegistrySettings
 from p2preg.registry.sessions import Authorities
 from p2preg.rpc.server import RpcConfig, RpcServer

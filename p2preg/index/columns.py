@@ -47,6 +47,9 @@ class Columns:
         """The numbers that `row` has."""
         return {field: int(self._columns[field][row]) for field, rows in self._present.items() if row in rows}
 
+    def value(self, field: str, row: int) -> int | None:
+        return int(self._columns[field][row]) if row in self.present(field) else None
+
     def present(self, field: str) -> BitMap:
         """The rows that have a number; not to be changed."""
         return self._present.get(field, _NONE)

@@ -163,7 +163,7 @@ def _within(operand: object, path: str) -> Leaf:
         raise invalid(path, f"an object with latitude, longitude and km was expected, got {_shown(operand)}")
     for name in operand:
         if name not in names:
-            raise invalid(f"{path}.{str(name)[:40]}", "only latitude, longitude and km were expected")
+            raise invalid(f"{path}.{json.dumps(name)[1:-1][:40]}", "only latitude, longitude and km were expected")
     for name in names:
         if name not in operand:
             raise invalid(path, f"{name} is missing")

@@ -57,15 +57,16 @@ class Intake:
     ) -> Job:
         """Parse what came; raises `CellInvalid`. What is held already, byte for byte, needs no second check."""
         cells = []
+        checks: list[SignatureCheck] = []
         for raw in raws:
             try:
                 cell = parse_cell(raw, self._network)
             except CellUnknown:
                 continue
+            cells.append(cell)
             held = self._held.get(cell.key)
             if held is None or held.raw != raw:
-                cells.append(cell)
-        checks = [check for cell in cells for check in cell.checks()]
+                checks += cell.checks()
         if batch is not None:
             checks.insert(0, batch.check)
         return Job(purpose, peer, tuple(cells), tuple(checks), batch, session)

@@ -18,12 +18,14 @@ PREFIX_UNKNOWN = "unknown"  # peers that are no members (yet) share one prefix, 
 
 @dataclass(slots=True)
 class Standing:
-    """`in_vain`: requests since the last one granted. `ready_at`: when the next is due, monotonic seconds.
+    """`in_vain`: setbacks since it last was a neighbour for a while. `ready_at`: when it may be asked again, and
+    `granted_at`: since when it is a neighbour, monotonic seconds.
     `unreachable`: the last dial came to nothing. `for_ring`: the pause is for requests of the ring as well."""
 
     prefix: str
     in_vain: int = 0
     ready_at: float = 0.0
+    granted_at: float | None = None
     unreachable: bool = False
     for_ring: bool = False
 
@@ -79,10 +81,11 @@ class Members:
         standing = self._standings.get(peer)
         return standing is not None and standing.unreachable
 
-    def granted(self, peer: bytes) -> None:
-        """`peer` became a neighbour."""
+    def granted(self, peer: bytes, now: float) -> None:
+        """`peer` became a neighbour. Its setbacks are forgiven only if it stays one: a peer that accepts and leaves,
+        again and again, is asked ever more rarely."""
         if standing := self._standings.get(peer):
-            self._standings[peer] = Standing(standing.prefix)
+            standing.granted_at, standing.unreachable = now, False
 
     def reached(self, peer: bytes) -> None:
         """There is a link to `peer`, whoever dialled it."""
@@ -109,6 +112,9 @@ class Members:
         standing = self._standings.get(peer)
         if standing is None:
             return
+        if standing.granted_at is not None and now - standing.granted_at >= self._config.decline_pause:
+            standing.in_vain = 0
+        standing.granted_at = None
         jitter = self._rng.uniform(1 - self._config.jitter, 1 + self._config.jitter)
         standing.ready_at = now + min(pause * 2.0 ** min(standing.in_vain, 16), pause_max) * jitter
         standing.in_vain += 1

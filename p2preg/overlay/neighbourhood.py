@@ -88,7 +88,7 @@ class Neighbourhood:
         if not taken(peer, request, now):
             return False
         self.passive.remove(peer)
-        self.members.granted(peer)
+        self.members.granted(peer, now)
         return True
 
     def drop(self, peer: bytes) -> None:

@@ -78,7 +78,10 @@ class Walks:
         """Pass it on, or keep it and answer the origin with as many cells. The answer needs a link that exists:
         dialling an origin on hearsay, as in the paper, would let anybody make us dial a third."""
         if not self._hood.is_neighbour(peer):
-            self._hood.effects.append(Send(peer, DisconnectNeighbor()))  # it counts us, and would push to us in vain
+            # It counts us, and would push to us in vain. Not while we ask it: a DisconnectNeighbor after a request
+            # would take that back at the peer, whose acceptance would still reach us.
+            if peer not in self._hood.requests:
+                self._hood.effects.append(Send(peer, DisconnectNeighbor()))
             return
         ttl = min(message.ttl, self._config.shuffle_walk_length) - 1
         next_hop = self._next_hop(peer)

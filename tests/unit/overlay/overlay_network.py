@@ -12,8 +12,9 @@ from p2preg.base.effects import Connect, Disconnect, Misbehaved, Schedule, Send
 from p2preg.base.events import ConnectFailed, Expired, NeighborDown, NeighborUp, PeerDown, PeerUp, Received
 from p2preg.base.timers import TimerQueue
 from p2preg.overlay.config import OverlayConfig
-from p2preg.overlay.core import OverlayCore
+from p2preg.overlay.core import SHUFFLE, OverlayCore
 from p2preg.overlay.events import Learned, Member
+from p2preg.overlay.repair import REPAIR, RING
 
 SUFFIX = b" registry cell"
 DIAL_LATENCIES = 3  # TCP, TLS, Hello
@@ -35,14 +36,16 @@ class Node:
 
 
 class Network:
-    """`latency` seconds each way, drawn per pair. `sticky`: other cores need every link, so none closes by itself."""
+    """Latencies, up to `slowest` seconds each way, are drawn per pair and vary by `jitter`.
+    `sticky`: other cores need every link, so none closes by itself."""
 
-    def __init__(self, seed: int, sticky: bool = False, jitter: float = 0.0) -> None:
+    def __init__(self, seed: int, sticky: bool = False, jitter: float = 0.0, slowest: float = 0.1) -> None:
         self.rng = Random(seed)
         self.seed = seed
         self.config = OverlayConfig()
         self.sticky = sticky
         self.jitter = jitter
+        self.slowest = slowest
         self.now = 0.0
         self.nodes: dict[bytes, Node] = {}
         self.trace: list[tuple[float, bytes, object]] = []
@@ -53,6 +56,8 @@ class Network:
         self._last: dict[tuple[bytes, bytes], float] = {}
         self._heap: list[tuple[float, int, tuple[object, ...]]] = []
         self._order = itertools.count()
+        self._side: dict[bytes, None] = {}
+        self._calm = False
         self._depth = 0  # of events within events
 
     # --- what tests do --------------------------------------------------------------------------------------
@@ -74,13 +79,32 @@ class Network:
         for pair in [pair for pair in self._links if node in pair]:
             del self._links[pair]
             (other,) = pair - {node}
-            self._later(self._latency(pair), ("event", other, PeerDown(node)))
+            self._later(self._latency(pair), ("down", other, node))
 
     def cut(self, pair: frozenset[bytes]) -> None:
         del self._links[pair]
         one, other = sorted(pair)
-        self._later(0.0, ("event", one, PeerDown(other)))
-        self._later(self._latency(pair), ("event", other, PeerDown(one)))
+        self._later(0.0, ("down", one, other))
+        self._later(self._latency(pair), ("down", other, one))
+
+    def split(self, side: Iterable[bytes]) -> None:
+        """Nothing passes between `side` and the others; links between them break."""
+        self._side = dict.fromkeys(side)
+        for pair in self.pairs:
+            if self._is_split(pair):
+                self.cut(pair)
+
+    def heal(self) -> None:
+        self._side = {}
+
+    def settle(self) -> None:
+        """From now on nobody asks anew; run until every exchange under way has ended."""
+        self._calm = True
+        for _ in range(1_000):
+            self.run(self.now + 1.0)
+            if not self._heap and not any(core.statistics().requests for core in everybody(self)):
+                return
+        raise AssertionError("the network does not come to rest")
 
     def inject(self, node: bytes, event: object) -> None:
         self._later(0.0, ("event", node, event))
@@ -94,6 +118,8 @@ class Network:
             self.now = at
             for own, node in list(self.nodes.items()):
                 for timer in node.timers.pop_due(at):
+                    if self._calm and timer in (REPAIR, RING, SHUFFLE):
+                        continue
                     self._deliver(own, Expired(timer))
             while self._heap and self._heap[0][0] <= at:
                 self._happen(*heapq.heappop(self._heap)[2])
@@ -134,12 +160,15 @@ class Network:
 
     # --- the machinery --------------------------------------------------------------------------------------
 
+    def _is_split(self, pair: frozenset[bytes]) -> bool:
+        return bool(self._side) and len([peer for peer in pair if peer in self._side]) == 1
+
     def _prefix(self, peer: bytes) -> str:
         return self.nodes[peer].prefix if peer in self.nodes else "10.9.9.0/24"
 
     def _latency(self, pair: frozenset[bytes]) -> float:
         if pair not in self._latencies:
-            self._latencies[pair] = self.rng.uniform(0.01, 0.1)
+            self._latencies[pair] = self.rng.uniform(0.01, self.slowest)
         return self._latencies[pair] * self.rng.uniform(1.0, 1.0 + self.jitter)
 
     def _later(self, delay: float, what: tuple[object, ...]) -> None:
@@ -147,6 +176,11 @@ class Network:
 
     def _happen(self, what: str, *rest: object) -> None:
         getattr(self, f"_on_{what}")(*rest)
+
+    def _on_down(self, own: bytes, peer: bytes) -> None:
+        """Unless a new link took the old one's place unnoticed."""
+        if frozenset((own, peer)) not in self._links:
+            self._deliver(own, PeerDown(peer))
 
     def _on_event(self, own: bytes, event: object) -> None:
         self._deliver(own, event)
@@ -159,7 +193,7 @@ class Network:
         pair = frozenset((dialler, peer))
         if dialler not in self.nodes:
             return
-        if peer not in self.nodes:
+        if peer not in self.nodes or self._is_split(pair):
             self._deliver(dialler, ConnectFailed(peer))
             return
         if pair not in self._links:

@@ -1,0 +1,114 @@
+"""Cells and batches from others: taken apart, their signatures sent to be checked, and what the verdict brings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from p2preg.base.events import Received
+from p2preg.broadcast import events as broadcast_events
+from p2preg.broadcast.batch import Batch
+from p2preg.cells.cell import REGISTRY, CellInvalid, CellUnknown, parse_cell
+from p2preg.cells.network import NetworkFile
+from p2preg.node.effects import Verify
+from p2preg.node.holdings import Holdings
+from p2preg.node.intake import Intake, Job, Purpose
+from p2preg.reconcile import events as reconcile_events
+from p2preg.registry import events as registry_events
+from p2preg.wire import messages
+
+if TYPE_CHECKING:
+    from p2preg.node.core import NodeCore
+
+
+class Arrivals:
+    """The node core's part for what comes in. Receivers verify before they forward."""
+
+    def __init__(self, node: NodeCore, network: NetworkFile, holdings: Holdings, epoch: int) -> None:
+        self._node = node
+        self._network = network
+        self._holdings = holdings
+        self._epoch = epoch
+        self._intake = Intake(network, node.held)
+
+    def take_in(
+        self,
+        purpose: Purpose,
+        peer: bytes,
+        raws: tuple[bytes, ...],
+        batch: Batch | None = None,
+        session: int | None = None,
+    ) -> None:
+        """Begin with what `peer` sent; `on_verified` goes on."""
+        try:
+            job = self._intake.job(purpose, peer, raws, batch, session)
+        except CellInvalid as error:
+            self._refuse(Job(purpose, peer, (), (), batch, session), str(error))
+            return
+        if self._intake.full and purpose in ("origin", "learned"):
+            return  # batches and offers are bounded by those who ask for them; these would not be
+        if not job.checks:
+            self._accept(job)
+            return
+        self._node.emit(Verify(self._intake.begin(job), job.checks))
+
+    def take_in_origin(self, peer: bytes, batch: Batch) -> None:
+        """A batch of a registry that is not held: its registry cell may ride in it."""
+        for raw in batch.cells:
+            try:
+                cell = parse_cell(raw, self._network)
+            except (CellInvalid, CellUnknown):
+                continue
+            if cell.kind == REGISTRY and cell.writer == batch.origin:
+                self.take_in("origin", peer, (raw,), batch)
+                return
+
+    def on_verified(self, token: int, verdicts: list[bool]) -> None:
+        """The verdict on what was sent to be checked."""
+        job = self._intake.end(token)
+        if all(verdicts):
+            self._accept(job)
+        else:
+            self._refuse(job, "a signature does not hold")
+
+    def _accept(self, job: Job) -> None:
+        node = self._node
+        merged, repaired = self._holdings.offer(job.cells, job.peer)
+        if job.purpose == "offer":
+            node.to_reconcile(reconcile_events.Offered(job.session, merged, repaired))
+        elif job.purpose == "learned":
+            for cell in job.cells:
+                self._holdings.tell_member(cell)
+        elif job.batch is not None and job.purpose == "batch":
+            self._on_batch(job.batch)
+        elif job.batch is not None and node.held.registry(job.batch.origin) is not None:
+            node.to_broadcast(Received(job.peer, messages.Gossip(job.batch.raw)))
+
+    def _refuse(self, job: Job, reason: str) -> None:
+        if job.purpose == "batch" and job.batch is not None:
+            self._node.to_broadcast(broadcast_events.Refused(job.batch.batch_id))
+            return
+        self._node.misbehaved(job.peer, reason)
+        if job.purpose == "offer":
+            self._node.to_reconcile(reconcile_events.Offered(job.session, 0, 0))
+
+    def _on_batch(self, batch: Batch) -> None:
+        node = self._node
+        if batch.origin == node.own_id:
+            if (batch.epoch, batch.counter) > (self._epoch, node.publisher.counter):
+                self._holdings.halt(f"a batch of epoch {batch.epoch} was signed with our key; ours is {self._epoch}")
+        else:
+            self._tell_registry(batch)
+        node.to_broadcast(broadcast_events.Accepted(batch))
+
+    def _tell_registry(self, batch: Batch) -> None:
+        """Its origin's sign of life, then its pages."""
+        origin, epoch = batch.origin, batch.epoch
+        self._node.to_registry(
+            registry_events.BatchHeard(origin, epoch, batch.uptime_ms, batch.interval_ms, batch.issued_ms)
+        )
+        for page in batch.pages:
+            self._node.to_registry(
+                registry_events.PageHeard(
+                    origin, epoch, batch.counter, batch.issued_ms, page.kind, page.subject, page.body
+                )
+            )

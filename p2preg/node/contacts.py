@@ -1,0 +1,67 @@
+"""Registry cells as contacts of the DHT: parsed, admitted and verified once, remembered by their bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from p2preg.base.bounded import BoundedDict
+from p2preg.base.errors import RemoteProtocolError
+from p2preg.base.limits import CONTACT_CELLS_MAX
+from p2preg.cells.cell import REGISTRY, parse_cell
+from p2preg.cells.network import NetworkFile
+from p2preg.crypto.verify import SignatureCheck
+from p2preg.dht.contact import Contact
+from p2preg.node.own_cell import endpoint_of, text_of
+from p2preg.registry import results
+
+
+class Contacts:
+    """The judge of contacts."""
+
+    def __init__(self, network: NetworkFile, verify_one: Callable[[SignatureCheck], bool]) -> None:
+        self._network = network
+        self._verify_one = verify_one
+        self._judged: BoundedDict[bytes, Contact | None] = BoundedDict(CONTACT_CELLS_MAX)
+
+    def read(self, raw: bytes) -> Contact | None:
+        """A signed registry cell of this network as a contact; None when it is not one."""
+        if raw in self._judged:
+            return self._judged[raw]
+        contact = self._judge(raw)
+        self._judged.set(raw, contact)
+        return contact
+
+    def _judge(self, raw: bytes) -> Contact | None:
+        try:
+            cell = parse_cell(raw, self._network)
+        except RemoteProtocolError:
+            return None
+        endpoint = endpoint_of(cell)
+        if cell.kind != REGISTRY or endpoint is None or not self._network.admits(cell):
+            return None
+        if not all(self._verify_one(check) for check in cell.checks()):
+            return None
+        return Contact.of(cell.writer, endpoint, raw)
+
+    def shown(self, contact: Contact) -> results.Closest:
+        """A contact as clients read it."""
+        cell = parse_cell(contact.cell, self._network)
+        return results.Closest(
+            registry_id=contact.public_key.hex(), endpoint=contact.endpoint, rpc=text_of(cell, "rpc")
+        )
+
+
+def pack_table(cells: list[bytes]) -> bytes:
+    """The registry cells of a routing table as one value to persist."""
+    return b"".join(len(cell).to_bytes(2) + cell for cell in cells)
+
+
+def read_table(value: bytes) -> list[bytes]:
+    """The cells in a persisted routing table. A torn end gives a torn cell, which nobody will take for a contact."""
+    cells = []
+    at = 0
+    while at + 2 <= len(value):
+        length = int.from_bytes(value[at : at + 2])
+        cells.append(value[at + 2 : at + 2 + length])
+        at += 2 + length
+    return cells
