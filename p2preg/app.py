@@ -30,8 +30,8 @@ from p2preg.net.transport import Transport
 from p2preg.node.config import NodeConfig
 from p2preg.node.contacts import read_table
 from p2preg.node.core import NodeCore
-from p2preg.registry.core import RegistrySettings
 from p2preg.registry.sessions import Authorities
+from p2preg.registry.surroundings import RegistrySettings
 from p2preg.rpc.server import RpcConfig, RpcServer
 from p2preg.storage.cellstore import CellStore, open_store
 from p2preg.storage.datadir import data_directory

@@ -83,9 +83,9 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         trio.run(run_node, settings, _print_ready, restrict_keyboard_interrupt_to_checkpoints=True)
     except* (KeyInUse, ConfigError, StorageError) as group:
-        error = _first(group)
-        print(f"p2preg node: {error}", file=sys.stderr)
-        code = next(code for kind, code in _EXIT_CODES.items() if isinstance(error, kind))
+        first = _first(group)
+        print(f"p2preg node: {first}", file=sys.stderr)
+        code = next(code for kind, code in _EXIT_CODES.items() if isinstance(first, kind))
     return code
 
 

@@ -8,7 +8,7 @@ from p2preg.broadcast.config import BroadcastConfig
 from p2preg.dht.config import DhtConfig
 from p2preg.overlay.config import OverlayConfig
 from p2preg.reconcile.config import ReconcileConfig
-from p2preg.registry.core import RegistrySettings
+from p2preg.registry.surroundings import RegistrySettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from p2preg.cells.cell import REGISTRY, parse_cell
 from p2preg.cells.network import NetworkFile
 from p2preg.crypto.verify import SignatureCheck
 from p2preg.dht.contact import Contact
+from p2preg.dht.lookup import LookupResult
 from p2preg.node.own_cell import endpoint_of, text_of
 from p2preg.registry import results
 
@@ -43,8 +44,12 @@ class Contacts:
             return None
         return Contact.of(cell.writer, endpoint, raw)
 
-    def shown(self, contact: Contact) -> results.Closest:
-        """A contact as clients read it."""
+    def found(self, result: LookupResult) -> results.LookedUp:
+        """The outcome of a lookup as clients read it."""
+        closest = [self._shown(contact) for contact in result.closest]
+        return results.LookedUp(closest=closest, hops=result.hops, asked=result.asked, found=result.found)
+
+    def _shown(self, contact: Contact) -> results.Closest:
         cell = parse_cell(contact.cell, self._network)
         return results.Closest(
             registry_id=contact.public_key.hex(), endpoint=contact.endpoint, rpc=text_of(cell, "rpc")

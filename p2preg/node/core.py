@@ -44,7 +44,6 @@ from p2preg.reconcile import events as reconcile_events
 from p2preg.reconcile.core import ReconcileCore
 from p2preg.registry import effects as registry_effects
 from p2preg.registry import events as registry_events
-from p2preg.registry import results
 from p2preg.registry.core import RegistryCore
 from p2preg.wire import messages
 
@@ -56,17 +55,13 @@ REPAIR_AGE_MS = 60_000  # a difference older than this is no gossip in flight
 TABLE_PERSIST_SECONDS = 60.0
 KINDS = (1, 2, 3)
 
-_DHT = (messages.FindNode, messages.Nodes)
-_OVERLAY = (
-    messages.Join,
-    messages.ForwardJoin,
-    messages.Neighbor,
-    messages.NeighborReply,
-    messages.DisconnectNeighbor,
-    messages.Shuffle,
-    messages.ShuffleReply,
-)
-_BROADCAST = (messages.Gossip, messages.IHave, messages.Graft, messages.Prune)
+# Which core a message is for; the rest is reconciliation's.
+_CORES = {
+    **dict.fromkeys((messages.FindNode, messages.Nodes), "dht"),
+    **dict.fromkeys((messages.Join, messages.ForwardJoin, messages.Neighbor, messages.NeighborReply), "overlay"),
+    **dict.fromkeys((messages.DisconnectNeighbor, messages.Shuffle, messages.ShuffleReply), "overlay"),
+    **dict.fromkeys((messages.Gossip, messages.IHave, messages.Graft, messages.Prune), "broadcast"),
+}
 
 
 class NodeCore:
@@ -112,6 +107,12 @@ class NodeCore:
         self.overlay = OverlayCore(self.own_id, config.overlay, rng, self._cell_of)
         self.broadcast = BroadcastCore(self.own_id, network.network, config.broadcast)
         self.reconcile = ReconcileCore(self._ledger.digests, rng, config.reconcile, self._raw_of)
+        self._handle: dict[str, Callable[[Any, float], Iterable[Any]]] = {
+            "dht": self.dht.handle,
+            "overlay": self.overlay.handle,
+            "broadcast": self.broadcast.handle,
+            "reconcile": self.reconcile.handle,
+        }
         self.registry = RegistryCore(
             key, network, self.held, config.registry, NodeSurroundings(self, outside), rng, epoch, now
         )
@@ -182,6 +183,8 @@ class NodeCore:
                     self._out.append(effect)
                 case NeighborUp() | NeighborDown():
                     self.to_broadcast(effect)
+                    if isinstance(effect, NeighborUp):
+                        self.publisher.hurry(self.now)
                 case Connect(peer):
                     self._connect(core, peer)
                 case Disconnect(peer):
@@ -211,13 +214,7 @@ class NodeCore:
                 case dht_effects.Learned(contact):
                     self._holdings.offer((parse_cell(contact.cell, self._network),), None)
                 case dht_effects.LookupDone((int(session), int(call)), result):
-                    found = results.LookedUp(
-                        closest=[self._contacts.shown(contact) for contact in result.closest],
-                        hops=result.hops,
-                        asked=result.asked,
-                        found=result.found,
-                    )
-                    self.to_registry(registry_events.LookedUp(session, call, found))
+                    self.to_registry(registry_events.LookedUp(session, call, self._contacts.found(result)))
                 case dht_effects.LookupDone():
                     pass
                 case registry_effects.Author(token, cells):
@@ -234,16 +231,19 @@ class NodeCore:
         self._carry("registry", self.registry.handle(event, self.now, self.now_ms))
 
     def to_broadcast(self, event: object) -> None:
-        self._carry("broadcast", self.broadcast.handle(event, self.now))
+        self._to("broadcast", event)
 
     def to_overlay(self, event: object) -> None:
-        self._carry("overlay", self.overlay.handle(event, self.now))
+        self._to("overlay", event)
 
     def to_dht(self, event: object) -> None:
-        self._carry("dht", self.dht.handle(event, self.now))
+        self._to("dht", event)
 
     def to_reconcile(self, event: object) -> None:
-        self._carry("reconcile", self.reconcile.handle(event, self.now))
+        self._to("reconcile", event)
+
+    def _to(self, core: str, event: object) -> None:
+        self._carry(core, self._handle[core](event, self.now))
 
     def _tell_cores(self, event: object) -> None:
         """What concerns every core that speaks over links."""
@@ -314,16 +314,12 @@ class NodeCore:
         if isinstance(answer, Dial):
             self._out.append(answer)
         elif answer is not None:
-            self._tell(core, answer)
-
-    def _tell(self, core: str, event: object) -> None:
-        handler = self.dht.handle if core == "dht" else self.overlay.handle
-        self._carry(core, handler(event, self.now))
+            self._to(core, answer)
 
     def _on_dial_failed(self, endpoint: str, expected: bytes | None) -> None:
         for core in self._links.dial_failed(endpoint, expected, self.now):
             assert expected is not None
-            self._tell(core, ConnectFailed(expected))
+            self._to(core, ConnectFailed(expected))
 
     def misbehaved(self, peer: bytes, reason: str) -> None:
         self.log("info", "misbehaved", peer=short(peer), reason=reason)
@@ -336,15 +332,11 @@ class NodeCore:
     def _on_message(self, peer: bytes, message: object) -> None:
         if not self._links.used(peer, self.now):
             return
-        if isinstance(message, _BROADCAST):
-            self.to_broadcast(Received(peer, message))
-        elif isinstance(message, _OVERLAY):
-            self.to_overlay(Received(peer, message))
-        elif isinstance(message, _DHT):
-            self.to_dht(Received(peer, message))
+        core = _CORES.get(type(message))
+        if core is None:
+            self.to_reconcile(reconcile_events.Asked(peer, message, self.now_ms))
         else:
-            asked = reconcile_events.Asked(peer, message, self.now_ms)
-            self.to_reconcile(asked)
+            self._to(core, Received(peer, message))
 
     def _on_expired(self, timer: Any) -> None:
         match timer:
@@ -354,16 +346,8 @@ class NodeCore:
                 self._timers.pop(name, None)  # `_finish` does the rest
             case ("registry", *_):
                 self.to_registry(Expired(timer))
-            case ("dht", *_):
-                self.to_dht(Expired(timer))
-            case ("overlay", *_):
-                self.to_overlay(Expired(timer))
-            case ("broadcast", *_):
-                self.to_broadcast(Expired(timer))
-            case ("reconcile", *_):
-                self.to_reconcile(Expired(timer))
-            case _:
-                raise AssertionError(f"no rule for the timer {timer!r}")
+            case (str(core), *_):
+                self._to(core, Expired(timer))
 
     def _tick(self) -> None:
         self._out.append(Schedule(self.now + TICK_SECONDS, ("node", "tick")))

@@ -6,6 +6,8 @@ from p2preg.broadcast.batch import Batch, Page, sign_batch
 from p2preg.broadcast.outgoing import Outgoing, heartbeat_interval
 from p2preg.crypto.keys import IdentityKey
 
+GREETING_SECONDS = 1.0  # between two batches that say nothing but that we are here
+
 
 class Publisher:
     """Counts the batches of one epoch. `now` is monotonic seconds, `now_ms` Unix ms."""
@@ -19,6 +21,8 @@ class Publisher:
         self._started = now
         self._outgoing = Outgoing(now)
         self._counter = 0
+        self._hurry_at: float | None = None
+        self._last_at = now - GREETING_SECONDS
 
     @property
     def counter(self) -> int:
@@ -38,7 +42,14 @@ class Publisher:
 
     def next_at(self, now: float) -> float:
         """When there will be something to publish."""
-        return now if self._counter == 0 else self._outgoing.next_flush(now)
+        if self._counter == 0:
+            return now
+        due = self._outgoing.next_flush(now)
+        return due if self._hurry_at is None else min(due, max(now, self._hurry_at))
+
+    def hurry(self, now: float) -> None:
+        """There is a new neighbour: let it hear from us without waiting for the next heartbeat."""
+        self._hurry_at = max(now, self._last_at + GREETING_SECONDS)
 
     def take(self, own_cell: bytes, registries: int, now: float, now_ms: int) -> list[Batch]:
         """The batches that are due, signed."""
@@ -47,6 +58,10 @@ class Publisher:
             self._own_cell_at = now + self._own_cell_spread
             self._outgoing.offer_cells((own_cell,))
         contents = self._outgoing.take(now)
+        if not contents and self._hurry_at is not None and now >= self._hurry_at:
+            contents = [((), ())]
+        if contents:
+            self._last_at, self._hurry_at = now, None
         return [self._sign(cells, pages, self._outgoing.interval, now, now_ms) for cells, pages in contents]
 
     def farewell(self, now: float, now_ms: int) -> list[Batch]:

@@ -15,6 +15,7 @@ from p2preg.cells.cell import Cell
 from p2preg.cells.held import HeldCells
 from p2preg.cells.lease import LeaseBody
 from p2preg.index.index import Index
+from p2preg.qos.view import QosView
 from p2preg.registry.attributes import fields_of, readable, shown_of
 from p2preg.registry.contact import LIVE, Contact, derive_contact, is_allocatable
 from p2preg.registry.homes import Homes
@@ -24,17 +25,6 @@ from p2preg.wire import cbor
 
 AttestedBy = Literal["node", "registry"]
 DRAINED = ("cordoned", "draining", "stopping")
-
-
-@dataclass(frozen=True, slots=True)
-class QosView:
-    """What the QoS module says of a node now: milli-points, millionths, microseconds, bits per second; medians."""
-
-    score_mp: int
-    confidence_ppm: int
-    round_trip_time_us: int | None
-    fraction_lost_ppm: int | None
-    bitrate_bps: int | None
 
 
 @dataclass(frozen=True, slots=True)

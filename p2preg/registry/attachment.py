@@ -1,0 +1,124 @@
+"""The guests' sockets: what is written when one closes, falls silent or comes back, and what its nodes are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from p2preg.base.effects import Schedule
+from p2preg.cells.cell import Cell
+from p2preg.cells.lease import ATTACHED, LOST
+from p2preg.registry import results
+from p2preg.registry.effects import Author, Notify
+from p2preg.registry.guests import Guest
+from p2preg.registry.registration import Registration
+from p2preg.registry.sessions import Session
+
+GONE_AFTER_SECONDS = 15.0
+ADVERTS_SECONDS = 600.0
+
+
+class Attachment:
+    """Reacts to sockets and time for all guests. Effects leave through `emit`."""
+
+    def __init__(
+        self,
+        registration: Registration,
+        failover: Callable[[], list[results.Failover]],
+        emit: Callable[[Any], None],
+        now: float,
+    ) -> None:
+        self._registration = registration
+        self._guests = registration.guests
+        self._failover = failover
+        self._emit = emit
+        self._next_token = 1
+        self._waiting: dict[int, tuple[int, int, Any]] = {}
+        self._adverts_due = now + ADVERTS_SECONDS
+        self._was_isolated = False
+
+    # --- cells of our own -------------------------------------------------------------------------------------
+
+    def author(self, cells: Sequence[Cell | None], answer: tuple[int, int, Any] | None = None) -> None:
+        """Have cells stored and spread; `answer` (session, call, result) waits for them to be on disk."""
+        written = tuple(cell for cell in cells if cell is not None)
+        if not written and answer is None:
+            return
+        token = self._next_token
+        self._next_token += 1
+        if answer is not None:
+            self._waiting[token] = answer
+        self._emit(Author(token, written))
+
+    def authored(self, token: int) -> tuple[int, int, Any] | None:
+        """They are on disk: the answer that waited for it."""
+        return self._waiting.pop(token, None)
+
+    # --- sockets --------------------------------------------------------------------------------------------------
+
+    def closed(self, session: Session, now: float, now_ms: int) -> None:
+        for guest in self._of(session):
+            if self._registration.outranked(guest):
+                self._guests.forget(guest.node_id)
+            else:
+                self._lose(guest, now, now_ms, closed=True)
+
+    def silent(self, session: Session, now: float, now_ms: int) -> None:
+        for guest in self._of(session):
+            self._lose(guest, now, now_ms, closed=False)
+
+    def heard_again(self, session: Session, now_ms: int) -> None:
+        self.author(
+            [
+                self._registration.heard_again(guest, now_ms)
+                for guest in self._of(session)
+                if guest.contact != ATTACHED
+            ]
+        )
+
+    def _lose(self, guest: Guest, now: float, now_ms: int, *, closed: bool) -> None:
+        self.author([self._registration.lose(guest, now_ms, closed=closed)])
+        self._emit(Schedule(now + GONE_AFTER_SECONDS, ("registry", "gone", guest.node_id)))
+
+    def grace_is_over(self, node_id: bytes, now_ms: int) -> None:
+        """15 s after a loss: gone, unless the node is back."""
+        guest = self._guests.get(node_id)
+        if guest is not None and guest.contact == LOST:
+            self.author([self._registration.end(guest, now_ms)])
+
+    def _of(self, session: Session) -> list[Guest]:
+        guests = [self._guests.get(node_id) for node_id in session.proofs]
+        return [guest for guest in guests if guest is not None and guest.session == session.number]
+
+    # --- notices --------------------------------------------------------------------------------------------------
+
+    def notice_all(self, reason: str) -> None:
+        for guest in self._guests:
+            self._notice_guest(guest, reason)
+
+    def _notice_guest(self, guest: Guest, reason: str) -> None:
+        if guest.session is not None:
+            self.notice(guest.session, guest.node_id, reason)
+
+    def notice(self, session: int, node_id: bytes, reason: str) -> None:
+        """Tell a node's session what concerns the node, and where else it could go."""
+        said = {"node_id": node_id.hex(), "reason": reason, "registries": self._failover()}
+        self._emit(Notify(session, "node.notice", said))
+
+    # --- time -------------------------------------------------------------------------------------------------------
+
+    def tick(self, isolated: bool, now: float, now_ms: int) -> None:
+        for guest in self._registration.unproven(now_ms):
+            self._notice_guest(guest, "prove")
+        if isolated and not self._was_isolated:
+            self.notice_all("isolated")
+        self._was_isolated = isolated
+        if now >= self._adverts_due:
+            self._adverts_due = now + ADVERTS_SECONDS
+            for advert in self._registration.refreshed_adverts(now_ms):
+                self.author([advert])
+
+    def end_leftovers(self, now_ms: int) -> None:
+        """60 s after a start: nodes of an earlier epoch that did not come back are gone."""
+        for lease in self._registration.leftovers(now_ms):
+            self.author([lease])

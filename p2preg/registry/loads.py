@@ -1,0 +1,69 @@
+"""The load of our own guests, on its way into pages, and of others', out of theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from p2preg.registry.directory import Directory
+from p2preg.registry.effects import PublishPage
+from p2preg.registry.events import PageHeard
+from p2preg.registry.guests import Guest, Guests
+from p2preg.registry.load import (
+    LOAD_PAGE,
+    PAGE_REFRESH_SECONDS,
+    LoadPage,
+    LoadReport,
+    body_of_load,
+    read_load_body,
+)
+
+
+class Loads:
+    """Publishes, refreshes and reads load pages. `refresh` has a node's entry computed anew."""
+
+    def __init__(
+        self,
+        own_id: bytes,
+        epoch: int,
+        guests: Guests,
+        directory: Directory,
+        emit: Callable[[Any], None],
+        refresh: Callable[[bytes], None],
+    ) -> None:
+        self._own_id = own_id
+        self._epoch = epoch
+        self._guests = guests
+        self._directory = directory
+        self._emit = emit
+        self._refresh = refresh
+        self._counter = 0
+
+    def take(self, guest: Guest, report: LoadReport, now: float, now_ms: int) -> None:
+        """A guest says how busy it is."""
+        guest.load = body_of_load(report, now_ms)
+        self._publish(guest, guest.load, now)
+
+    def refresh_due(self, now: float) -> None:
+        """Publish again what would end otherwise."""
+        for guest in self._guests:
+            if guest.load and guest.session is not None and now - guest.load_published > PAGE_REFRESH_SECONDS:
+                self._publish(guest, guest.load, now)
+
+    def heard(self, page: PageHeard, now: float) -> None:
+        """Another registry's page."""
+        body = read_load_body(page.body)
+        if body is None:
+            return
+        age = max(0.0, (page.issued_ms - body.get("measured_ms", page.issued_ms)) / 1000)
+        load = LoadPage(page.registry, (page.epoch, page.counter), body, now, age)
+        if self._directory.put_load(page.subject, load):
+            self._refresh(page.subject)
+
+    def _publish(self, guest: Guest, body: dict[str, int], now: float) -> None:
+        guest.load_published = now
+        self._counter += 1
+        load = LoadPage(self._own_id, (self._epoch, self._counter), body, now, 0.0)
+        if self._directory.put_load(guest.node_id, load):
+            self._refresh(guest.node_id)
+        self._emit(PublishPage(LOAD_PAGE, guest.node_id, body))
