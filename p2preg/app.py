@@ -19,10 +19,10 @@ from pathlib import Path
 import trio
 
 from p2preg.base.address import Address
-from p2preg.base.errors import RemoteProtocolError
+from p2preg.base.errors import ConfigError, RemoteProtocolError
 from p2preg.base.ids import short
 from p2preg.cells.cell import Cell, parse_cell
-from p2preg.cells.network import NetworkFile
+from p2preg.cells.network import NetworkFile, Work
 from p2preg.crypto.verify import verify_all
 from p2preg.net.driver import Driver, unix_ms
 from p2preg.net.listener import address_of, open_listeners
@@ -87,6 +87,8 @@ async def run_node(settings: NodeSettings, on_ready: Callable[[dict[str, str]], 
                 unix_ms(),
                 _restore(store, settings.network),
             )
+            if not settings.network.admits(node.own_cell):
+                raise ConfigError(f"network {settings.network.network}: {_how_to_enter(settings.network)}")
             driver.connect(node, transport)
             server = RpcServer(driver, rpc_config(settings, config))
             driver.serve(server)
@@ -110,6 +112,14 @@ async def run_node(settings: NodeSettings, on_ready: Callable[[dict[str, str]], 
                 driver.stop()
             await transport.goodbye("stopping")
             links.cancel_scope.cancel()
+
+
+def _how_to_enter(network: NetworkFile) -> str:
+    match network.admission:
+        case Work(bits):
+            return f"a registry's key needs {bits} bits of work; p2preg keygen --work {bits} makes one"
+        case _:
+            return "a registry needs a sponsor; p2preg sponsor signs, and --sponsor says so"
 
 
 async def _obey_signals(told_to_stop: trio.Event, scope: trio.CancelScope) -> None:

@@ -56,7 +56,7 @@ TABLE_PERSIST_SECONDS = 60.0
 KINDS = (1, 2, 3)
 
 # Which core a message is for; the rest is reconciliation's.
-_CORES = {
+_CORES: dict[type, str] = {
     **dict.fromkeys((messages.FindNode, messages.Nodes), "dht"),
     **dict.fromkeys((messages.Join, messages.ForwardJoin, messages.Neighbor, messages.NeighborReply), "overlay"),
     **dict.fromkeys((messages.DisconnectNeighbor, messages.Shuffle, messages.ShuffleReply), "overlay"),
@@ -129,7 +129,7 @@ class NodeCore:
             self._links.addresses.learn(contact.public_key, contact.endpoint)
         self._had_peers = bool(contacts)
         self._carry("registry", self.registry.start(now))
-        self.to_dht(dht_events.Bootstrap(tuple(contacts)))
+        self._to("dht", dht_events.Bootstrap(tuple(contacts)))
         self._tick()
         return self._finish()
 
@@ -198,8 +198,6 @@ class NodeCore:
                 case spreading.Gap(origin, _, low, high):
                     self.log("info", "gap", origin=short(origin), low=low, high=high)
                     self._sync.soon(self.now)
-                case spreading.NewEpoch():
-                    pass
                 case reconcile_effects.Offer(peer, session, cells):
                     self._arrivals.take_in("offer", peer, cells, session=session)
                 case reconcile_effects.SessionEnded(peer, ok, received, pushed, repaired, _):
@@ -215,15 +213,14 @@ class NodeCore:
                     self._holdings.offer((parse_cell(contact.cell, self._network),), None)
                 case dht_effects.LookupDone((int(session), int(call)), result):
                     self.to_registry(registry_events.LookedUp(session, call, self._contacts.found(result)))
-                case dht_effects.LookupDone():
+                case dht_effects.LookupDone() | spreading.NewEpoch():
                     pass
                 case registry_effects.Author(token, cells):
                     self._holdings.store_own(token, cells)
                 case registry_effects.PublishPage(kind, subject, body):
                     self.publisher.add_page(Page(kind, subject, body))
                 case registry_effects.StartLookup(session, call, target):
-                    lookup = dht_events.StartLookup((session, call), routing_id(target))
-                    self.to_dht(lookup)
+                    self._to("dht", dht_events.StartLookup((session, call), routing_id(target)))
                 case _:
                     raise AssertionError(f"no rule for {effect!r}")
 
@@ -236,9 +233,6 @@ class NodeCore:
     def to_overlay(self, event: object) -> None:
         self._to("overlay", event)
 
-    def to_dht(self, event: object) -> None:
-        self._to("dht", event)
-
     def to_reconcile(self, event: object) -> None:
         self._to("reconcile", event)
 
@@ -247,7 +241,7 @@ class NodeCore:
 
     def _tell_cores(self, event: object) -> None:
         """What concerns every core that speaks over links."""
-        self.to_dht(event)
+        self._to("dht", event)
         self.to_overlay(event)
         if not isinstance(event, ConnectFailed):
             self.to_reconcile(event)
@@ -276,6 +270,11 @@ class NodeCore:
         if contact is None or contact.public_key != peer:
             raise RemoteProtocolError("a registry cell of this network, signed by the link's own key, was expected")
 
+    @property
+    def own_cell(self) -> Cell:
+        """Our registry cell as it stands."""
+        return self._holdings.own_cell.cell
+
     def hello(self, now_ms: int) -> messages.Hello:
         """Our first message on a new link."""
         return messages.Hello(
@@ -285,7 +284,7 @@ class NodeCore:
             software="p2preg",
             epoch=self._epoch,
             time_ms=now_ms,
-            cell=self._holdings.own_cell.cell.raw,
+            cell=self.own_cell.raw,
             kinds=list(KINDS),
         )
 
@@ -299,7 +298,7 @@ class NodeCore:
         self._had_peers = True
         self._holdings.offer((parse_cell(link.hello.cell, self._network),), peer)
         self._tell_cores(PeerUp(peer, link.outbound))
-        self.to_dht(dht_events.ContactSeen(contact))
+        self._to("dht", dht_events.ContactSeen(contact))
         self._sync.peer_up(peer, self.now)
 
     def _on_link_down(self, peer: bytes) -> None:
@@ -353,7 +352,7 @@ class NodeCore:
         self._out.append(Schedule(self.now + TICK_SECONDS, ("node", "tick")))
         self.held.tick(self.now_ms, self.now)
         self._holdings.settle()
-        if self._holdings.own_cell.cell.seq + self._config.own_cell_interval * 1000 <= self.now_ms:
+        if self.own_cell.seq + self._config.own_cell_interval * 1000 <= self.now_ms:
             self._holdings.renew_own_cell(0)
         self._out += self._links.dials_due(self.now)
         self._out += [CloseLink(peer, "idle") for peer in self._links.idle(self.overlay.neighbours, self.now)]
@@ -375,7 +374,7 @@ class NodeCore:
 
     def _cell_of(self, registry: bytes) -> bytes | None:
         if registry == self.own_id:
-            return self._holdings.own_cell.cell.raw
+            return self.own_cell.raw
         return self._raw_of(registry_key(registry))
 
     def _raw_of(self, key: bytes) -> bytes | None:
@@ -387,14 +386,13 @@ class NodeCore:
     def _reconcile_due(self) -> None:
         peer = self._sync.due(self.now)
         if peer is not None:
-            reconcile = reconcile_events.Reconcile(peer, self.now_ms)
-            self.to_reconcile(reconcile)
+            self.to_reconcile(reconcile_events.Reconcile(peer, self.now_ms))
 
     def _flush(self) -> None:
         if self.publisher.next_at(self.now) > self.now:
             return
         registries = self.held.statistics().registries
-        for batch in self.publisher.take(self._holdings.own_cell.cell.raw, registries, self.now, self.now_ms):
+        for batch in self.publisher.take(self.own_cell.raw, registries, self.now, self.now_ms):
             self.to_broadcast(broadcast_events.Publish(batch))
 
     def synced(self, now: float) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from p2preg.base.effects import Schedule
@@ -92,24 +92,27 @@ class Attachment:
 
     # --- notices --------------------------------------------------------------------------------------------------
 
-    def notice_all(self, reason: str) -> None:
-        for guest in self._guests:
-            self._notice_guest(guest, reason)
-
-    def _notice_guest(self, guest: Guest, reason: str) -> None:
-        if guest.session is not None:
-            self.notice(guest.session, guest.node_id, reason)
+    def notice_all(self, reason: str, guests: Iterable[Guest] | None = None) -> None:
+        """Tell the sessions of all guests, or of these."""
+        registries = self._failover()
+        for guest in self._guests if guests is None else guests:
+            if guest.session is not None:
+                self._notice(guest.session, guest.node_id, reason, registries)
 
     def notice(self, session: int, node_id: bytes, reason: str) -> None:
         """Tell a node's session what concerns the node, and where else it could go."""
-        said = {"node_id": node_id.hex(), "reason": reason, "registries": self._failover()}
+        self._notice(session, node_id, reason, self._failover())
+
+    def _notice(self, session: int, node_id: bytes, reason: str, registries: list[results.Failover]) -> None:
+        said = {"node_id": node_id.hex(), "reason": reason, "registries": registries}
         self._emit(Notify(session, "node.notice", said))
 
     # --- time -------------------------------------------------------------------------------------------------------
 
     def tick(self, isolated: bool, now: float, now_ms: int) -> None:
-        for guest in self._registration.unproven(now_ms):
-            self._notice_guest(guest, "prove")
+        unproven = self._registration.unproven(now_ms)
+        if unproven:
+            self.notice_all("prove", unproven)
         if isolated and not self._was_isolated:
             self.notice_all("isolated")
         self._was_isolated = isolated

@@ -314,6 +314,7 @@ class RegistryCore:
     # --- what others say ----------------------------------------------------------------------------------------
 
     def _changed(self, subject: bytes) -> None:
+        self.registration.note_leases(subject)
         guest = self.guests.get(subject)
         if guest is not None and self.registration.outranked(guest):
             self.guests.forget(subject)
@@ -329,11 +330,11 @@ class RegistryCore:
 
     def _batch(self, batch: events.BatchHeard) -> None:
         registry, now = batch.registry, self._now
-        before = self.homes.epoch(registry), self.homes.heard(registry, now)
+        before = self.homes.epoch(registry), self.homes.counts_as_heard(registry)
         self.homes.batch(
             registry, batch.epoch, batch.uptime_ms, batch.interval_ms, batch.issued_ms, now, self._now_ms
         )
-        if before != (self.homes.epoch(registry), self.homes.heard(registry, now)):
+        if before != (self.homes.epoch(registry), self.homes.counts_as_heard(registry)):
             self._refresh_homed(registry)
 
     def _page(self, page: events.PageHeard) -> None:

@@ -139,7 +139,7 @@ class Directory:
         home = lease_cell.writer
         contact = derive_contact(
             lease,
-            home_heard=self._homes.heard(home, now),
+            home_heard=self._homes.counts_as_heard(home),
             home_epoch=self._homes.epoch(home),
             keep_live=self._homes.preserving and old is not None and old.contact == LIVE,
         )

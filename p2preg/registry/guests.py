@@ -20,6 +20,7 @@ from p2preg.registry.limits import GUESTS_MAX
 from p2preg.registry.states import STOPPED
 
 PROOF_LIFE_MS = 30 * 60_000
+SUPERSEDED_MAX = 1_024  # ends that renewals have moved, kept before they are swept out
 PROVE_AGAIN_MS = 12 * 60_000  # less than this left, and the node is reminded to prove its presence
 
 
@@ -74,6 +75,9 @@ class Slots:
         self._of[node_id] = slot
         self._end_ms[slot] = (end_ms, node_id)
         heapq.heappush(self._ends, (end_ms, slot))
+        if len(self._ends) > 2 * len(self._end_ms) + SUPERSEDED_MAX:
+            self._ends = [(ends, of) for of, (ends, _) in self._end_ms.items()]
+            heapq.heapify(self._ends)
         self._next = max(self._next, slot + 1)
 
 
@@ -89,10 +93,14 @@ class Guests:
         self._slots = Slots(network.slots)
         self._last_seq: BoundedDict[bytes, int] = BoundedDict(2 * GUESTS_MAX)
         for cell in held.leases_by(key.public):
-            self._slots.occupy(cell.slot, cell.subject, cell.end_ms)
+            self.note(cell)
 
     def __len__(self) -> int:
         return len(self._guests)
+
+    def note(self, lease: Cell) -> None:
+        """A lease of ours is held. It may be news, when our disk was lost: then its slot is not free."""
+        self._slots.occupy(lease.slot, lease.subject, lease.end_ms)
 
     def __iter__(self) -> Iterator[Guest]:
         return iter(list(self._guests.values()))

@@ -47,7 +47,7 @@ class Homes:
         self.own = own
         self.own_epoch = own_epoch
         self._homes: dict[bytes, Home] = {}
-        self._heard: dict[bytes, None] = {}  # what was judged heard at the last tick: changes are told once
+        self._heard: dict[bytes, None] = {}  # the verdict: of the last tick, or of a batch since
         self._patience_until = now
         self._patience = 0.0
         self._preserving_since: float | None = None
@@ -99,6 +99,10 @@ class Homes:
         home.interval = max(interval_ms / 1000, 0.1)
         home.heard_at = now
         self._recent[registry] = now
+        if home.farewell:
+            self._heard.pop(registry, None)
+        else:
+            self._heard[registry] = None
         return True
 
     @staticmethod
@@ -127,6 +131,11 @@ class Homes:
             return False
         patience = self._patience if now < self._patience_until + HEARD_INTERVALS * home.interval else 0.0
         return now <= home.deadline() + patience
+
+    def counts_as_heard(self, registry: bytes) -> bool:
+        """The verdict by which contact is derived. It turns to silent only in `tick`, which judges all homes together
+        and so knows whether it is we who are cut off."""
+        return registry == self.own or registry in self._heard
 
     def tick(self, now: float) -> list[bytes]:
         """The registries whose verdict changed since the last tick, for their nodes' contact to be derived anew.

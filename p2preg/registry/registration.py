@@ -67,6 +67,10 @@ class Registration:
     # --- writes ---------------------------------------------------------------------------------------------
 
     def register(self, session: Session, request: params.Register, now_ms: int) -> Written:
+        if self._held.registry(self._own) is None:
+            raise Refused(
+                -32006, "registry.overloaded", "this registry has no place in the network at present: try another"
+            )
         node_id = self.node_of(session, request.node_id)
         proof = session.proofs[node_id]
         if proof.seq < now_ms - PROOF_AGE_MS_MAX:
@@ -213,6 +217,12 @@ class Registration:
                 guest.reminded = True
                 due.append(guest)
         return due
+
+    def note_leases(self, node_id: bytes) -> None:
+        """Keep the slots of our own held leases of a node from being given to another."""
+        for lease in self._held.leases_of(node_id):
+            if lease.writer == self._own:
+                self.guests.note(lease)
 
     def outranked(self, guest: Guest) -> bool:
         """Whether the node has proven its presence elsewhere since."""
