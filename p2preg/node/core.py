@@ -331,11 +331,10 @@ class NodeCore:
     def _on_message(self, peer: bytes, message: object) -> None:
         if not self._links.used(peer, self.now):
             return
-        core = _CORES.get(type(message))
-        if core is None:
-            self.to_reconcile(reconcile_events.Asked(peer, message, self.now_ms))
-        else:
+        if core := _CORES.get(type(message)):
             self._to(core, Received(peer, message))
+        else:
+            self.to_reconcile(reconcile_events.Asked(peer, message, self.now_ms))
 
     def _on_expired(self, timer: Any) -> None:
         match timer:
@@ -398,4 +397,3 @@ class NodeCore:
     def synced(self, now: float) -> bool:
         """As design section 5 defines it."""
         return self._sync.synced(now, has_peers=self._had_peers or len(self._links.seeds) > 0)
-

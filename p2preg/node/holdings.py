@@ -51,14 +51,16 @@ class Holdings:
     def settle(self, on_disk: Iterable[Cell] = ()) -> None:
         """Tell the disk, the digests and the cores what happened to the held cells."""
         stored = {cell.raw for cell in on_disk}
+        changed: dict[tuple[bool, bytes], None] = {}
         for change in self._node.held.drain_changes():
             durable = isinstance(change, Change) and change.new is not None and change.new.raw in stored
             effect = self._ledger.book(change, self._node.now_ms, on_disk=durable)
             if effect is not None:
                 self._node.emit(effect)
             cells = (change.old, change.new) if isinstance(change, Change) else (change.cell,)
-            for cell in dict.fromkeys(cell for cell in cells if cell is not None):
-                self._tell_changed(cell)
+            changed.update({(cell.kind == REGISTRY, cell.subject): None for cell in cells if cell is not None})
+        for is_registry, subject in changed:
+            self._tell_changed(is_registry, subject)
 
     # --- cells of our own ---------------------------------------------------------------------------------------
 
@@ -106,13 +108,13 @@ class Holdings:
 
     # --- telling ------------------------------------------------------------------------------------------------
 
-    def _tell_changed(self, cell: Cell) -> None:
-        if cell.kind != REGISTRY:
-            self._node.to_registry(registry_events.Changed(cell.subject))
-        elif cell.writer == self._node.own_id:
+    def _tell_changed(self, is_registry: bool, subject: bytes) -> None:
+        if not is_registry:
+            self._node.to_registry(registry_events.Changed(subject))
+        elif subject == self._node.own_id:
             self._watch_own()
         else:
-            self._tell_of_registry(cell.writer)
+            self._tell_of_registry(subject)
 
     def _tell_of_registry(self, registry: bytes) -> None:
         node = self._node

@@ -1,0 +1,379 @@
+"""A websocket client written from the contract alone: JSON, Ed25519, CBOR and a websocket library, nothing of p2preg.
+
+What it sends it builds by hand, byte for byte as the contract says, so that it can also send what is wrong."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+import socket
+import struct
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import cbor2
+import trio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
+
+PATIENCE = 15.0  # seconds until a test that waits in vain fails
+LOOK_SECONDS = 0.05  # between looks at something that cannot tell by itself that it changed
+FRAME_BYTES_MAX = 16 * 1024 * 1024
+
+ATTRIBUTES: dict[str, Any] = {
+    "kind": "sfu",
+    "endpoints": [{"purpose": "signalling", "url": "wss://sfu.example.net/ws"}],
+    "codecs": ["audio/opus", "video/VP8"],
+}
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class RpcError(Exception):
+    """The error object of a response."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(json.dumps(error))
+        self.code: int = error["code"]
+        self.data: dict[str, Any] = error.get("data") or {}
+        self.reason: str | None = self.data.get("reason")
+
+
+class Key:
+    """An Ed25519 key of a media node or a reporter, and the seqs that it has used."""
+
+    def __init__(self) -> None:
+        self._private = Ed25519PrivateKey.generate()
+        self.public: bytes = self._private.public_key().public_bytes_raw()
+        self.id = self.public.hex()
+        self._last_seq = 0
+
+    def sign(self, message: bytes) -> bytes:
+        return self._private.sign(message)
+
+    def next_seq(self) -> int:
+        self._last_seq = max(self._last_seq + 1, now_ms())
+        return self._last_seq
+
+
+def proof_bytes(
+    hello: Mapping[str, Any], authority: str, seq: int, *, prefix: bytes = b"p2preg-presence-1"
+) -> bytes:
+    """What a login signs."""
+    text = prefix + b"\0" + hello["network"].encode() + b"\0" + authority.encode() + b"\0"
+    nonces = bytes.fromhex(hello["registry_id"]) + bytes.fromhex(hello["server_nonce"])
+    return text + nonces + seq.to_bytes(8, "big")
+
+
+def hello_bytes(hello: Mapping[str, Any], client_nonce: str) -> bytes:
+    """What the registry signs in its hello."""
+    text = b"p2preg-hello-1\0" + hello["network"].encode() + b"\0"
+    return text + b"".join(
+        bytes.fromhex(part) for part in (hello["registry_id"], client_nonce, hello["server_nonce"])
+    )
+
+
+def verifies(public_key: str, signature: str, message: bytes) -> None:
+    """Raises unless the signature holds."""
+    Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key)).verify(bytes.fromhex(signature), message)
+
+
+# --- cells and versions, by hand ----------------------------------------------------------------------------------
+
+
+def advert_body(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes in replicated units."""
+    body = dict(attributes)
+    for name in ("latitude", "longitude"):
+        if name in body:
+            body[f"{name}_udeg"] = round(body.pop(name) * 1_000_000)
+    if "operator" in body:
+        body["operator"] = bytes.fromhex(body["operator"])
+    return body
+
+
+def signed_cell(key: Key, payload: Mapping[int, Any]) -> bytes:
+    """An untagged COSE_Sign1 over a payload."""
+    protected = bytes.fromhex("a10132")  # {1: -19}
+    encoded = cbor2.dumps(payload, canonical=True)
+    to_sign = cbor2.dumps(["Signature1", protected, b"", encoded])
+    return cbor2.dumps([protected, {}, encoded, key.sign(to_sign)])
+
+
+def advert_payload(key: Key, network: str, attributes: Mapping[str, Any], **changes: Any) -> dict[int, Any]:
+    """The payload of a signed advert. `changes`: subject, kind, seq, writer instead of what they should be."""
+    payload: dict[int, Any] = {
+        0: 1,
+        1: network,
+        2: changes.get("subject", key.public),
+        3: changes.get("kind", 2),
+        4: changes.get("seq", now_ms()),
+        5: advert_body(attributes),
+    }
+    if "writer" in changes:
+        payload[6] = changes["writer"]
+    return payload
+
+
+def base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def signed_advert(key: Key, network: str, attributes: Mapping[str, Any], **changes: Any) -> str:
+    return base64url(signed_cell(key, advert_payload(key, network, attributes, **changes)))
+
+
+def version_by_hand(
+    node_id: str, attributes: Mapping[str, Any], attested_by: str, state: Mapping[str, Any], contact: str
+) -> str:
+    """The version of a node, from the contract's formula."""
+    body_hash = hashlib.sha256(cbor2.dumps(advert_body(attributes), canonical=True)).digest()
+    parts = ["p2preg-version-1", bytes.fromhex(node_id), body_hash, attested_by, state, contact]
+    return hashlib.sha256(cbor2.dumps(parts, canonical=True)).hexdigest()[:32]
+
+
+def digest_by_hand(versions: Mapping[str, str]) -> str:
+    """The digest of what a subscriber holds: node id → version."""
+    return f"{sum(int(version, 16) for version in versions.values()) % 2**128:032x}"
+
+
+# --- the client ---------------------------------------------------------------------------------------------------
+
+
+class Valve(trio.abc.Stream):
+    """A stream whose reading side can be shut, so that a client seems to be frozen: it does not even answer pings."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self.stream = stream
+        self._opened = trio.Event()
+        self.open()
+
+    def shut(self) -> None:
+        self._opened = trio.Event()
+
+    def open(self) -> None:
+        self._opened.set()
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self.stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        octets = await self.stream.receive_some(max_bytes)
+        await self._opened.wait()
+        return octets
+
+    async def aclose(self) -> None:
+        await self.stream.aclose()
+
+
+class RawClient:
+    """One websocket. A task takes everything off the socket at once, so pings are answered while a test waits."""
+
+    def __init__(self, websocket: WebSocketConnection, valve: Valve, authority: str) -> None:
+        self.authority = authority
+        self.hello: dict[str, Any] = {}
+        self.notifications: list[dict[str, Any]] = []
+        self.texts: list[str] = []  # what came and answered none of `call`'s
+        self.closed: tuple[int, str | None] | None = None
+        self._websocket = websocket
+        self.valve = valve
+        self._answers: dict[str, dict[str, Any]] = {}
+        self._waiting: dict[str, None] = {}
+        self._next = 1
+        self._changed = trio.Event()
+
+    async def take_all(self) -> None:
+        """The reading task."""
+        try:
+            while True:
+                self._sort(await self._websocket.get_message())
+                self._change()
+        except ConnectionClosed as closed:
+            reason = closed.reason
+            self.closed = (1006, None) if reason is None or isinstance(reason, str) else (reason.code, reason.reason)
+            self._change()
+
+    def _sort(self, text: str) -> None:
+        message = json.loads(text)
+        if isinstance(message, dict) and "method" in message:
+            self.notifications.append(message)
+        elif isinstance(message, dict) and isinstance(message.get("id"), str) and message["id"] in self._waiting:
+            self._answers[message["id"]] = message
+        else:
+            self.texts.append(text)
+
+    def _change(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def until(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
+        """Wait until `condition` holds, looking whenever something came."""
+        with trio.fail_after(seconds):
+            while not condition():
+                assert self.closed is None, f"the registry closed the websocket: {self.closed}"
+                await self._changed.wait()
+
+    async def until_closed(self, seconds: float = PATIENCE) -> int:
+        """Wait for the close frame; its code."""
+        with trio.fail_after(seconds):
+            while self.closed is None:
+                await self._changed.wait()
+        return self.closed[0]
+
+    def notices(self, node_id: str) -> list[dict[str, Any]]:
+        """What the registry told this session of a node."""
+        told = [message["params"] for message in self.notifications if message["method"] == "node.notice"]
+        return [notice for notice in told if notice["node_id"] == node_id]
+
+    # --- sending ----------------------------------------------------------------------------------------------------
+
+    async def send(self, message: str | bytes | Any) -> None:
+        """Text and bytes as they are, everything else as JSON."""
+        await self._websocket.send_message(message if isinstance(message, str | bytes) else json.dumps(message))
+
+    async def send_raw(self, octets: bytes) -> None:
+        """Octets beside the websocket library's back."""
+        await self.valve.send_all(octets)
+
+    async def ask(self, message: str | bytes | Any) -> Any:
+        """Send, and take the next message that is neither a notification nor a call's answer."""
+        before = len(self.texts)
+        await self.send(message)
+        await self.until(lambda: len(self.texts) > before)
+        return json.loads(self.texts[before])
+
+    async def begin(self, method: str, **params: Any) -> str:
+        """Send a call; its id, for `finish`."""
+        identity = f"call-{self._next}"
+        self._next += 1
+        self._waiting[identity] = None
+        await self.send({"jsonrpc": "2.0", "id": identity, "method": method, "params": params})
+        return identity
+
+    async def finish(self, identity: str, seconds: float = PATIENCE) -> Any:
+        """The result of a call that was begun; raises `RpcError` for an error."""
+        await self.until(lambda: identity in self._answers, seconds)
+        del self._waiting[identity]
+        answer = self._answers.pop(identity)
+        assert answer["jsonrpc"] == "2.0"
+        assert ("result" in answer) != ("error" in answer)
+        if "error" in answer:
+            assert isinstance(answer["error"]["message"], str)
+            raise RpcError(answer["error"])
+        return answer["result"]
+
+    async def call(self, method: str, **params: Any) -> Any:
+        return await self.finish(await self.begin(method, **params))
+
+    async def refused(self, method: str, **params: Any) -> RpcError:
+        """The error of a call that must fail."""
+        try:
+            result = await self.call(method, **params)
+        except RpcError as error:
+            return error
+        raise AssertionError(f"{method} should have been refused, but answered {result}")
+
+    async def close(self) -> None:
+        """Leave with a close frame, as a well-behaved client."""
+        await self._websocket.aclose()
+
+    async def abort(self) -> None:
+        """Vanish, as a killed process does: a TCP reset and no close frame."""
+        self.valve.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await trio.aclose_forcefully(self.valve)
+
+    # --- sessions -----------------------------------------------------------------------------------------------------
+
+    async def greet(self, client_nonce: str | None = None) -> dict[str, Any]:
+        """`session.hello`, with a nonce of ours."""
+        self.hello = await self.call("session.hello", client_nonce=client_nonce or secrets.token_hex(32))
+        return self.hello
+
+    def login(self, key: Key, role: str = "node", **changes: Any) -> dict[str, Any]:
+        """The params of `session.authenticate`. `changes`: authority, seq, prefix, or any param, instead of what they
+        should be."""
+        authority = changes.pop("authority", self.authority)
+        seq = changes.pop("seq", None) or key.next_seq()
+        prefix = changes.pop("prefix", b"p2preg-presence-1" if role == "node" else b"p2preg-auth-1")
+        signature = key.sign(proof_bytes(self.hello, authority, seq, prefix=prefix)).hex()
+        params = {"role": role, "public_key": key.id, "authority": authority, "seq": seq, "signature": signature}
+        return params | changes
+
+    async def authenticate(self, key: Key, role: str = "node", **changes: Any) -> dict[str, Any]:
+        if not self.hello:
+            await self.greet()
+        result: dict[str, Any] = await self.call("session.authenticate", **self.login(key, role, **changes))
+        return result
+
+    def proof(self, key: Key, seq: int | None = None) -> dict[str, Any]:
+        """The params of `node.renew`."""
+        seq = seq or key.next_seq()
+        return {"seq": seq, "signature": key.sign(proof_bytes(self.hello, self.authority, seq)).hex()}
+
+    async def register(self, key: Key, attributes: Mapping[str, Any] | None = None, **params: Any) -> dict[str, Any]:
+        """Authenticate and register by plain attributes; the registration's result."""
+        await self.authenticate(key)
+        result: dict[str, Any] = await self.call(
+            "node.register", node_id=key.id, attributes={**ATTRIBUTES, **(attributes or {})}, **params
+        )
+        return result
+
+
+@asynccontextmanager
+async def connect(url: str) -> AsyncIterator[RawClient]:
+    """A client of the registry at `url`."""
+    authority = url.removeprefix("ws://").rstrip("/")
+    host, _, port = authority.rpartition(":")
+    valve = Valve(await trio.open_tcp_stream(host.strip("[]"), int(port)))
+    async with trio.open_nursery() as nursery:
+        websocket = await wrap_client_stream(nursery, valve, authority, "/", max_message_size=FRAME_BYTES_MAX)
+        client = RawClient(websocket, valve, authority)
+        nursery.start_soon(client.take_all)
+        try:
+            yield client
+        finally:
+            valve.open()
+            with trio.move_on_after(1):
+                await websocket.aclose()
+            nursery.cancel_scope.cancel()
+            await trio.aclose_forcefully(valve)
+
+
+async def eventually(
+    condition: Callable[[], Awaitable[Any]], what: str = "", seconds: float = PATIENCE
+) -> Any:
+    """Ask until the answer is true, and give it."""
+    deadline = trio.current_time() + seconds
+    while True:
+        answer = await condition()
+        if answer:
+            return answer
+        assert trio.current_time() < deadline, f"in vain for {seconds} s: {what}; last: {answer}"
+        with trio.move_on_after(LOOK_SECONDS):
+            await trio.sleep_forever()
+
+
+async def shown(client: RawClient, node_id: str) -> dict[str, Any] | None:
+    """The node as the client's registry shows it, or None."""
+    nodes = (await client.call("nodes.get", node_ids=[node_id]))["nodes"]
+    return nodes[0] if nodes else None
+
+
+async def until_shown(client: RawClient, node_id: str, seconds: float = PATIENCE, **wanted: Any) -> dict[str, Any]:
+    """The node, once the client's registry shows it with all that is wanted."""
+
+    async def look() -> dict[str, Any] | None:
+        node = await shown(client, node_id)
+        return node if node is not None and all(node.get(name) == value for name, value in wanted.items()) else None
+
+    node: dict[str, Any] = await eventually(look, f"{node_id[:8]} with {wanted}", seconds)
+    return node
