@@ -125,3 +125,18 @@ STORE_MAP_BYTES_MAX = 1 << 40  # the map doubles up to here; then StorageError
 INTAKE_PENDING_MAX = 1_024  # jobs that wait for their signatures; then introductions are let go, see node.intake
 CONTACT_CELLS_MAX = 4_096  # verdicts on registry cells, so that one cell is verified once; the oldest go
 ADDRESSES_MAX = 8_192  # endpoints of registries; the one learned longest ago goes
+
+# --- client -------------------------------------------------------------------------------------------------
+CLIENT_MESSAGE_BYTES_MAX = 16 * 1_048_576  # from a registry; a longer one closes the connection. A page has about 1 MiB
+CLIENT_CALLS_MAX = 1_024  # calls or batches under way in one connection; a further one waits, as it would at the registry
+CLIENT_FRAMES_QUEUED_MAX = 1_024  # messages not yet sent; a further one waits
+CLIENT_CANDIDATES_MAX = 64  # registries learned from others; the one learned longest ago goes, those given always stay
+
+# --- qos ----------------------------------------------------------------------------------------------------
+QOS_SUBJECTS_MAX = 65_536  # nodes with reports here; the one reported on longest ago is forgotten
+QOS_REPORTERS_MAX = 256  # per node; the one heard longest ago goes, of the prefixes with most. qos.explain counts them
+QOS_WINDOWS_PER_REPORTER_MAX = 360  # per node, an hour of 10 s; the oldest go
+QOS_WINDOWS_MAX = 65_536  # in all, under 2 KB each; the oldest of the prefix with most go
+QOS_PAGES_MAX = 65_536  # summaries of other registries, about 3 KB each; the oldest of the registry with most go
+QOS_PAGES_PER_TICK_MAX = 1_024  # published at once; the others a second later
+QOS_EXPLAINED_WINDOWS_MAX = 384  # in one qos.explain, 300 B each, shared among the reporters; the oldest are left out

@@ -32,7 +32,8 @@ logger = logging.getLogger(__name__)
 
 INBOX_EVENTS_MAX = 4_096  # beyond, links and websockets are not read until half is done
 DISK_PAUSE = 0.01  # between looks at a disk that lags
-EVENTS_PER_TURN = 64  # then other tasks get a turn
+EVENTS_PER_TURN = 64  # then other tasks get a turn,
+TURN_SECONDS = 0.02  # and after so long, however few events that were
 OFFLOAD_CHECKS_MIN = 16  # fewer signatures are checked at once: a thread costs more than it brings
 VERIFY_THREADS = 2
 
@@ -74,6 +75,7 @@ class Driver:
         self._clients: Clients | None = None
         self._inbox: deque[object] = deque()
         self._urgent: deque[object] = deque()
+        self._stores: list[Store] = []  # of the turn under way: written together at its end
         self._wake = trio.Event()
         self._drained = trio.Event()
         self._timers = TimerQueue()
@@ -101,6 +103,7 @@ class Driver:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             self._carry_out(node.start(anchors, trio.current_time(), unix_ms()))
+            self._write()
             task_status.started()
             while not self._stopped.is_set():
                 await self._wait()
@@ -117,13 +120,15 @@ class Driver:
 
     def _turn(self, node: NodeCore) -> None:
         """Messages before timers: after a stall, what came meanwhile counts before anyone is judged silent."""
+        ends_at = trio.current_time() + TURN_SECONDS
         for _ in range(EVENTS_PER_TURN):
-            if not self._urgent and not self._inbox:
+            if not (self._urgent or self._inbox) or trio.current_time() > ends_at:
                 break
             event = self._urgent.popleft() if self._urgent else self._inbox.popleft()
             self._handle(node, event)
         for timer in list(self._timers.pop_due(trio.current_time())):
             self._handle(node, Expired(timer))
+        self._write()
         if len(self._inbox) < INBOX_EVENTS_MAX // 2:
             self._drained.set()
 
@@ -148,11 +153,13 @@ class Driver:
         """Name other registries to the nodes at home here, before their websockets close."""
         assert self._node is not None
         self._handle(self._node, Stopping())
+        self._write()
 
     def stop(self) -> None:
         """Say farewell to peers, then end the loop. What was sent is in the outboxes when this returns."""
         assert self._node is not None
         self._handle(self._node, Shutdown())
+        self._write()
         self._stopped.set()
         self._wake.set()
 
@@ -167,11 +174,10 @@ class Driver:
                     self._timers.set(timer, at)
                 case Reply() | Fail() | Notify():
                     self._answer(effect)
-                case Store(token, cells):
-                    self._disk.put_nowait(
-                        [(cell.shard, cell.key, cell.raw) for cell in cells], self._stored_callback(token)
-                    )
+                case Store():
+                    self._stores.append(effect)
                 case Forget(cells):
+                    self._write()  # first what may be of the same keys
                     self._disk.delete_nowait([cell.key for cell in cells])
                 case Persist(name, value):
                     self._disk.meta_put_nowait(name, value)
@@ -207,8 +213,17 @@ class Driver:
             case Notify(session, method, params):
                 self._clients.notify(session, method, params)
 
-    def _stored_callback(self, token: int | None) -> Callable[[], None]:
-        return self._wake.set if token is None else lambda: self.post(Stored(token))
+    def _write(self) -> None:
+        """Give the disk what was to be stored, as one write."""
+        if self._stores:
+            writes = [(cell.shard, cell.key, cell.raw) for store in self._stores for cell in store.cells]
+            tokens = [store.token for store in self._stores if store.token is not None]
+            self._stores.clear()
+            self._disk.put_nowait(writes, lambda: self._stored(tokens))
+
+    def _stored(self, tokens: Sequence[int]) -> None:
+        for token in tokens:
+            self.post(Stored(token))
 
     def _verify(self, effect: Verify) -> None:
         if len(effect.checks) < OFFLOAD_CHECKS_MIN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -55,7 +56,7 @@ def test_a_page_is_refreshed_before_it_ends_while_an_hour_has_reports_and_no_lon
     for now in range(4_000):
         if pages(home, float(now)):
             published.append(now)
-    gaps = [later - earlier for earlier, later in zip(published, published[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(published)]
     assert all(36 <= gap <= 46 for gap in gaps) and len(set(gaps)) > 3
     assert 3_550 < published[-1] < 3_600
     expire(home, 4_000.0)

@@ -132,6 +132,15 @@ def test_a_key_that_moves_from_prefix_to_prefix_has_one_vote() -> None:
     assert (found["groups"], found["reporters"], found["reports"]) == (1, 1, 5)
 
 
+def test_a_key_counts_for_the_prefix_it_reported_from_last() -> None:
+    registry = core()
+    for name in ("alice", "bob"):
+        report(registry, name, GOOD, group="192.0.2.0/24", ago=20)
+    assert next(iter(get(registry)["by_registry"].values()))["groups"] == 1
+    report(registry, "alice", GOOD, group="198.51.100.0/24")
+    assert next(iter(get(registry)["by_registry"].values()))["groups"] == 2
+
+
 # --- time ---------------------------------------------------------------------------------------------------
 
 
@@ -164,7 +173,7 @@ def test_the_view_follows_reports_at_once_and_time_at_the_next_expire() -> None:
 def test_the_reports_of_very_many_reporters_are_taken_together() -> None:
     registry = core()
     for number in range(33):
-        report(registry, f"alice {number}", GOOD)
+        report(registry, f"alice {number}", GOOD | {"roundTripTime": number / 100})
     before = registry.view(NODE)
     report(registry, "bob", BAD)
     assert registry.view(NODE) == before

@@ -1,0 +1,1 @@
+"""How good a Media Node is, as those who use it report: samples, votes, summaries, one score. Pure."""
