@@ -60,7 +60,7 @@ class QosCore:
         now_ms: int,
     ) -> dict[str, Any]:
         """The result of `qos.report`: how many samples were accepted, and why each other one was not. A window that
-        can't be refuses them all, as does a node's word on itself (`reporter.self`)."""
+        can't be refuses them all. A node's word on itself counts as any key's would: it could make another key."""
         reason = self._refuse(reporter, subject, start_ms, end_ms, now_ms)
         good, rejected = _judge(samples, reason)
         self._counts["samples"] += len(good)
@@ -97,8 +97,6 @@ class QosCore:
         return self._views.get(subject)
 
     def _refuse(self, reporter: bytes, subject: bytes, start_ms: int, end_ms: int, now_ms: int) -> str | None:
-        if reporter == subject:
-            return "reporter.self"
         reason = refuse_window(start_ms, end_ms, now_ms)
         if reason is None and self._reports.overlaps(subject, reporter, start_ms, end_ms):
             return "window.overlap"
