@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fuzz import batch, cbor, cell, envelope, filter, filter_text, frames, messages, nodes
+from fuzz import batch, cbor, cell, envelope, filter, filter_text, frames, messages, node, nodes
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "frames": frames.one_input,
@@ -13,6 +13,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "messages": messages.one_input,
     "cell": cell.one_input,
     "batch": batch.one_input,
+    "node": node.one_input,
     "nodes": nodes.one_input,
     "filter": filter.one_input,
     "filter-text": filter_text.one_input,

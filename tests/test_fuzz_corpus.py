@@ -12,14 +12,17 @@ from types import ModuleType
 
 import pytest
 
-from fuzz import cbor, envelope, frames, messages
+from fuzz import batch, cbor, cell, envelope, filter, filter_text, frames, messages, node, nodes
 from fuzz.reference import Refused, read
 from fuzz.repair import repaired
 from fuzz.targets import TARGETS, sentence
+from p2preg.dht.contact import Contact
+from p2preg.index.terms import Eq
 from p2preg.wire.cbor import NotCanonical, decode
 from p2preg.wire.framing import FrameReader
 
 ROOT = Path(__file__).parent.parent
+CORPUS = ROOT / "fuzz" / "corpus"
 INPUTS = sorted(
     path
     for kind in ("corpus", "regressions")
@@ -79,8 +82,16 @@ def accepts_trailing_bytes(data: bytes) -> object:
     raise NotCanonical("nothing at all")
 
 
-def raises_value_error(data: bytes) -> object:
+def raises_value_error(*_: object, **__: object) -> object:
     raise ValueError("not our error")
+
+
+def believes_every_cell(raw: bytes) -> Contact:
+    return Contact.of(b"M" * 32, "192.0.2.9:4010", b"a cell that nobody sent")
+
+
+def accepts_anything(tree: object) -> object:
+    return Eq("no.such.field", 0)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +103,14 @@ def raises_value_error(data: bytes) -> object:
         (messages, "decode_message", raises_value_error, b"\x81\x14"),
         (envelope, "verify", lambda check: True, b"\x01\x00"),
         (envelope, "verify", lambda check: False, b""),
+        (cell, "parse_cell", raises_value_error, b""),
+        (cell, "verify", lambda check: False, (CORPUS / "cell" / "lease-payload").read_bytes()),
+        (batch, "parse_batch", raises_value_error, b""),
+        (batch, "sign_batch", raises_value_error, (CORPUS / "batch" / "batch-0").read_bytes()),
+        (node, "decode_message", raises_value_error, b"\x81\x14"),
+        (nodes, "read_cell", believes_every_cell, b"any"),
+        (filter, "parse_filter", accepts_anything, b"{}"),
+        (filter_text, "parse_filter", raises_value_error, b"kind=sfu"),
     ],
 )
 def test_a_target_notices_a_broken_implementation(

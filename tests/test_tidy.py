@@ -20,6 +20,8 @@ MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:home|Users|root|work)/\w")
 BINARY = {".png", ".gz"}
 FUZZ_INPUT = ("fuzz/corpus/", "fuzz/regressions/")
 
+SLEEPS = {"trio.sleep", "trio.sleep_until", "time.sleep", "sleep"}
+
 # The two boundaries: a bug on one link, or in one session, ends that one and is logged. Nowhere else.
 BROAD_EXCEPTS = {"p2preg/net/link.py", "p2preg/rpc/session.py"}
 # Modules from which the rest must be reached: the command line, the SDK that others import, and the simulator.
@@ -92,7 +94,7 @@ def broad_excepts(name: str, text: str) -> Iterator[int]:
 def sleeps(name: str, text: str) -> Iterator[int]:
     if name.startswith("tests/") and name.endswith(".py"):
         for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("sleep", "sleep_until"):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in SLEEPS:
                 yield node.lineno
 
 

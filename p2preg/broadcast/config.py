@@ -1,4 +1,4 @@
-"""The broadcast's numbers: unit, default, origin. Evidence names algorithms.md b.2 and c.3 unless said otherwise."""
+"""The broadcast's numbers: unit, default, and where each comes from; where nothing is named, it is a choice of ours."""
 
 from __future__ import annotations
 

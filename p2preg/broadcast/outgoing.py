@@ -19,7 +19,7 @@ from p2preg.base.limits import (
 )
 from p2preg.broadcast.batch import Page
 
-FLUSH_SECONDS = 0.1  # design.md section 4; evidence: 100 to 250 ms
+FLUSH_SECONDS = 0.1  # docs/architecture.md, Spreading and repair
 HEARTBEAT_SECONDS_MIN = 5.0
 HEARTBEAT_SECONDS_MAX = 20.0
 HEARTBEAT_REGISTRIES = 200  # above, the interval grows so that the sum of all heartbeats does not

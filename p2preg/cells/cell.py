@@ -1,4 +1,4 @@
-"""The cell: a signed last-writer-wins register with one possible writer (design.md section 2, rpc.md "Media Nodes").
+"""The cell: a signed last-writer-wins register with one possible writer (docs/protocol.md, Cells).
 
 Whether bytes are a cell is a pure function of the bytes and the network file: never of load, time or luck. Signatures
 are not checked here: `Cell.checks` says what must hold, so that many can be checked at once elsewhere.
@@ -27,7 +27,9 @@ FORMAT = 1
 REGISTRY, ADVERT, LEASE = 1, 2, 3
 KIND_NAMES = {REGISTRY: "registry", ADVERT: "advert", LEASE: "lease"}
 
-PROOF_AHEAD_MS = 60_000  # the node's clock may be this far before its home's (rpc.md, auth.clock)
+PROOF_AHEAD_MS = 60_000  # the node's clock may be this far before its home's (docs/rpc.md, Login bytes)
+
+_Fields = tuple[bytes, bytes, int, int, Mapping[str, Any]]  # subject, writer, kind, seq, body
 
 _FIELDS = {0, 1, 2, 3, 4, 5}
 _FIELDS_WITH_WRITER = _FIELDS | {6}
@@ -60,7 +62,6 @@ class Cell:
     subject: bytes = field(compare=False)
     writer: bytes = field(compare=False)
     seq: int = field(compare=False)
-    body: Mapping[str, Any] = field(compare=False)
     hash: bytes = field(compare=False)
     end_ms: int = field(compare=False)
     slot: int = field(compare=False)
@@ -76,14 +77,23 @@ class Cell:
         return f"Cell({name} of {short(self.subject)} by {short(self.writer)}, seq {self.seq})"
 
     @property
+    def body(self) -> dict[str, Any]:
+        """Read anew from the bytes each time, since as bytes it takes a fifth of the memory."""
+        body: dict[str, Any] = cbor.decode_known(self._payload)[5]
+        return body
+
+    @property
+    def _payload(self) -> bytes:
+        return self.raw[-_TAIL_BYTES - self.payload_bytes : -_TAIL_BYTES]
+
+    @property
     def order(self) -> tuple[int, bytes]:
         """Of two cells with one key the one with the greater order stands."""
         return self.seq, self.hash
 
     def checks(self) -> tuple[SignatureCheck, ...]:
         """The signatures that must hold: the writer's over the cell, and in a lease the node's proof for this home."""
-        payload = self.raw[-_TAIL_BYTES - self.payload_bytes : -_TAIL_BYTES]
-        written = SignatureCheck(self.writer, sig_structure(payload), self.raw[-SIGNATURE_BYTES:])
+        written = SignatureCheck(self.writer, sig_structure(self._payload), self.raw[-SIGNATURE_BYTES:])
         if self.proof is None:
             return (written,)
         present = self.proof.message(self.network, self.writer)
@@ -123,6 +133,12 @@ def parse_cell(raw: bytes, network: NetworkFile) -> Cell:
         raise CellUnknown(f"kind {kind} is not known here")
     if kind == REGISTRY and writer != subject:
         raise CellInvalid("cell.wrong_kind", "a registry cell is written by the registry itself")
+    return _cell(raw, payload, network, (subject, writer, kind, seq, body))
+
+
+def _cell(raw: bytes, payload: bytes, network: NetworkFile, fields: _Fields) -> Cell:
+    """The cell with these fields of its payload; `CellInvalid` when it is a lease without slot and proof."""
+    subject, writer, kind, seq, body = fields
     slot, proof, life_ms = -1, None, network.lives[kind]
     end_ms = seq + life_ms
     if kind == LEASE:
@@ -139,7 +155,6 @@ def parse_cell(raw: bytes, network: NetworkFile) -> Cell:
         subject=subject,
         writer=writer,
         seq=seq,
-        body=body,
         hash=digest,
         end_ms=end_ms,
         slot=slot,
@@ -158,10 +173,14 @@ def sign_cell(
     fields = {0: FORMAT, 1: network.network, 2: subject, 3: kind, 4: seq, 5: body}
     if key.public != subject:
         fields[6] = key.public
-    return parse_cell(sign_envelope(key, cbor.encode(fields)), network)
+    payload = cbor.encode(fields)
+    raw = sign_envelope(key, payload)
+    if len(raw) > CELL_BYTES_MAX:
+        raise CellInvalid("cell.too_large", f"a cell has at most {CELL_BYTES_MAX} bytes, got {len(raw)}")
+    return _cell(raw, payload, network, (subject, key.public, kind, seq, body))
 
 
-def _read_fields(fields: Any, network: NetworkFile) -> tuple[bytes, bytes, int, int, dict[str, Any]]:
+def _read_fields(fields: Any, network: NetworkFile) -> _Fields:
     """Subject, writer, kind, seq and body of a payload."""
     if not isinstance(fields, dict) or type(fields.get(0)) is not int:
         raise CellInvalid("cell.not_canonical", "a cell's payload is a map with its format under 0")
@@ -188,7 +207,7 @@ def _is_id(value: object) -> bool:
     return isinstance(value, bytes) and len(value) == ID_BYTES
 
 
-def _read_lease(body: dict[str, Any], seq: int, life_ms: int) -> tuple[int, Proof]:
+def _read_lease(body: Mapping[str, Any], seq: int, life_ms: int) -> tuple[int, Proof]:
     """Slot and proof of a lease's body, which alone must be readable for the lease to be valid."""
     try:
         slot, proof = read_uint(body, "slot"), Proof.from_value(body.get("proof"))

@@ -1,4 +1,4 @@
-"""Cells from too far ahead. They are kept, not refused, since whose clock is wrong cannot be known (design.md 2)."""
+"""Cells from too far ahead: kept, not refused, since whose clock is wrong cannot be known (docs/architecture.md)."""
 
 from __future__ import annotations
 

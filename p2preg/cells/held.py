@@ -1,5 +1,5 @@
-"""The cells that this registry holds: a function of the set of cells offered to it, never of their order (design.md
-section 2).
+"""The cells that this registry holds: a function of the set of cells offered to it, never of their order
+(docs/architecture.md, Cells).
 
 A lease needs its home's registry cell, an advert a lease of its subject; so each held cell has a level, the least of
 its own (seen until its life is over, then invisible for a while) and of the best that it needs. Cells that lack what

@@ -1,6 +1,7 @@
 """The body of a lease: where it stands at its home, the state that the node declared, and the node's proof of presence.
 
-Only the slot and the proof decide whether a lease is valid (design.md section 2); the rest is read by whoever shows it.
+Only the slot and the proof decide whether a lease is valid (docs/protocol.md, Cells); the rest is read by
+whoever shows it.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class LeaseBody:
-    """A lease's body. `state` is one of rpc.md's; the last three are there when the node drains."""
+    """A lease's body. `state` is one of docs/rpc.md's; the last three are there when the node drains."""
 
     slot: int
     contact: int

@@ -1,6 +1,6 @@
 """The network file: what all registries of one network agree on, and so what bounds the memory of each.
 
-Its hash is part of the network's name, which every cell carries: two networks can never mix (design.md section 2).
+Its hash is part of the network's name, which every cell carries: two networks can never mix (docs/protocol.md).
 """
 
 from __future__ import annotations

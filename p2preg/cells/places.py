@@ -1,5 +1,5 @@
 """Which registries have a place in a network that anybody may join: those that rank first, in an order that is fixed by
-their keys, so that every registry that knows the same cells picks the same (design.md section 2)."""
+their keys, so that every registry that knows the same cells picks the same (docs/architecture.md, Cells)."""
 
 from __future__ import annotations
 

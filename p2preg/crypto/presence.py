@@ -1,4 +1,4 @@
-"""What a session signs: a Media Node's proof of presence, a client's login, a registry's hello (rpc.md, Session).
+"""What a session signs: a Media Node's proof of presence, a client's login, a registry's hello (docs/rpc.md, Session).
 
 Plain bytes, so that a client needs Ed25519 and nothing else. The prefixes keep the three apart: a login can never
 become a lease. `network` and `authority` hold no zero byte, so the zero bytes between the parts are unambiguous."""

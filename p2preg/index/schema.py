@@ -131,14 +131,12 @@ def clean(fields: Mapping[str, object]) -> dict[str, Value]:
 
 
 def _clean_value(known: FieldType | None, value: object) -> Value | None:
-    match known, value:
-        case FieldType(Kind.TEXT), str():
-            return sys.intern(value)
-        case FieldType(Kind.ID), str() if is_id(value):
-            return sys.intern(value)
-        case FieldType(Kind.LIST), list() | tuple():
-            texts = dict.fromkeys(item for item in value if isinstance(item, str))
-            return tuple(sys.intern(text) for text in list(texts)[:INDEXED_LIST_MAX])
-        case FieldType(Kind.NUMBER), int() if not isinstance(value, bool) and abs(value) <= NUMBER_MAX:
-            return value
+    kind = None if known is None else known.kind
+    if isinstance(value, str):
+        return sys.intern(value) if kind is Kind.TEXT or (kind is Kind.ID and is_id(value)) else None
+    if isinstance(value, int):
+        return value if kind is Kind.NUMBER and not isinstance(value, bool) and abs(value) <= NUMBER_MAX else None
+    if isinstance(value, list | tuple) and kind is Kind.LIST:
+        texts = dict.fromkeys(item for item in value if isinstance(item, str))
+        return tuple(sys.intern(text) for text in list(texts)[:INDEXED_LIST_MAX])
     return None

@@ -1,8 +1,9 @@
 """One link per peer, whatever comes up in whatever order on either side. Pure: time is an argument.
 
-Both ends may dial each other at once; of such two links both keep the one that the smaller id dialled (design, section
-4), and the other drains. That switch is invisible above: no message is lost, nobody hears of it. A second link at any
-other time says that the peer lost the first one, and with it what its cores knew of us: it went down and came up.
+Both ends may dial each other at once; of such two links both keep the one that the smaller id dialled
+(docs/protocol.md, Links), and the other drains. That switch is invisible above: no message is lost, nobody hears of it.
+A second link at any other time says that the peer lost the first one, and with it what its cores knew of us: it went
+down and came up.
 """
 
 from __future__ import annotations

@@ -101,8 +101,12 @@ class Arrivals:
         node.to_broadcast(broadcast_events.Accepted(batch))
 
     def _tell_registry(self, batch: Batch) -> None:
-        """Its origin's sign of life, then its pages."""
+        """Its origin's sign of life, then its pages. One that fell silent and is heard again may have been on the other
+        side of a partition: what was written there came to nobody here."""
         origin, epoch = batch.origin, batch.epoch
+        homes, now = self._node.registry.homes, self._node.now
+        if homes.heartbeat_age(origin, now) is not None and not homes.heard(origin, now):
+            self._node.sync.soon(now)
         self._node.to_registry(
             registry_events.BatchHeard(origin, epoch, batch.uptime_ms, batch.interval_ms, batch.issued_ms)
         )

@@ -26,8 +26,8 @@ class NodeConfig:
     broadcast: BroadcastConfig = field(default_factory=BroadcastConfig)
     reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)
     own_cell_interval: float = 600.0  # a third of a registry cell's default life
-    own_cell_spread: float = 60.0  # design section 3: one batch a minute carries the registry cell
-    reconcile_interval: float = 30.0  # design section 5, ± 50 %
+    own_cell_spread: float = 60.0  # docs/architecture.md, Liveness: one batch a minute carries the registry cell
+    reconcile_interval: float = 30.0  # docs/architecture.md, Spreading and repair, ± 50 %
     dial_backoff_min: float = 0.5
     dial_backoff_max: float = 30.0
     idle_link: float = 60.0  # a link that no core needs is closed after so long: wild guess

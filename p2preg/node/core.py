@@ -16,7 +16,7 @@ from p2preg.broadcast import effects as spreading
 from p2preg.broadcast import events as broadcast_events
 from p2preg.broadcast.batch import Page
 from p2preg.broadcast.core import BroadcastCore
-from p2preg.cells.cell import REGISTRY, Cell, parse_cell, registry_key
+from p2preg.cells.cell import ADVERT, LEASE, REGISTRY, Cell, parse_cell, registry_key
 from p2preg.cells.held import HeldCells
 from p2preg.cells.network import NetworkFile
 from p2preg.crypto.keys import IdentityKey
@@ -54,6 +54,7 @@ TICK_SECONDS = 1.0
 REPAIR_AGE_MS = 60_000  # a difference older than this is no gossip in flight
 TABLE_PERSIST_SECONDS = 60.0
 KINDS = (1, 2, 3)
+_NEEDED_FIRST = (REGISTRY, LEASE, ADVERT)  # what lacks what it needs waits, and not much can wait
 
 # Which core a message is for; the rest is reconciliation's.
 _CORES: dict[type, str] = {
@@ -94,9 +95,9 @@ class NodeCore:
         self._persist_at = now + TABLE_PERSIST_SECONDS
         self._stopping = False
         self._out: list[Any] = []
-        self._sync = SyncStatus(config.reconcile_interval, rng, now)
+        self.sync = SyncStatus(config.reconcile_interval, rng, now)
         self._had_peers = False
-        for cell in sorted(restored, key=lambda cell: (cell.kind != REGISTRY, cell.kind)):
+        for cell in sorted(restored, key=lambda cell: _NEEDED_FIRST.index(cell.kind)):
             self.held.offer(cell, now_ms, now, None)
         held_own = self.held.registry(self.own_id)
         own_cell = OwnCell(key, network, config, epoch, held_own.seq if held_own is not None else 0, now_ms)
@@ -163,7 +164,7 @@ class NodeCore:
             self._reconcile_due()
             self._flush()
             self._schedule("flush", self.publisher.next_at(self.now))
-            self._schedule("sync", self._sync.next_at())
+            self._schedule("sync", self.sync.next_at())
         effects, self._out = self._out, []
         return effects
 
@@ -197,11 +198,11 @@ class NodeCore:
                     self._arrivals.take_in_origin(peer, batch)
                 case spreading.Gap(origin, _, low, high):
                     self.log("info", "gap", origin=short(origin), low=low, high=high)
-                    self._sync.soon(self.now)
+                    self.sync.soon(self.now)
                 case reconcile_effects.Offer(peer, session, cells):
                     self._arrivals.take_in("offer", peer, cells, session=session)
                 case reconcile_effects.SessionEnded(peer, ok, received, pushed, repaired, _):
-                    self._sync.ended(peer, ok, repaired, self.now)
+                    self.sync.ended(peer, ok, repaired, self.now)
                     if received or pushed or not ok:
                         self.log(
                             "info", "reconciled", peer=short(peer), ok=ok, received=received, pushed=pushed,
@@ -299,12 +300,12 @@ class NodeCore:
         self._holdings.offer((parse_cell(link.hello.cell, self._network),), peer)
         self._tell_cores(PeerUp(peer, link.outbound))
         self._to("dht", dht_events.ContactSeen(contact))
-        self._sync.peer_up(peer, self.now)
+        self.sync.peer_up(peer, self.now)
 
     def _on_link_down(self, peer: bytes) -> None:
         if not self._links.down(peer):
             return
-        self._sync.peer_down(peer)
+        self.sync.peer_down(peer)
         self._tell_cores(PeerDown(peer))
 
     def _connect(self, core: str, peer: bytes) -> None:
@@ -363,9 +364,10 @@ class NodeCore:
         self._out.append(Persist("routing_table", pack_table(self.dht.snapshot())))
 
     def _on_shutdown(self) -> None:
+        # No DisconnectNeighbor: it would overtake the farewell on the link, and gossip of no neighbour is not taken.
+        # The link's own Goodbye, which comes last, parts the neighbours as well.
         for batch in self.publisher.farewell(self.now, self.now_ms):
             self.to_broadcast(broadcast_events.Publish(batch))
-        self.to_overlay(overlay_events.Shutdown())
         self._persist_table()
         self._stopping = True
 
@@ -383,7 +385,7 @@ class NodeCore:
     # --- time -------------------------------------------------------------------------------------------------------
 
     def _reconcile_due(self) -> None:
-        peer = self._sync.due(self.now)
+        peer = self.sync.due(self.now)
         if peer is not None:
             self.to_reconcile(reconcile_events.Reconcile(peer, self.now_ms))
 
@@ -395,5 +397,5 @@ class NodeCore:
             self.to_broadcast(broadcast_events.Publish(batch))
 
     def synced(self, now: float) -> bool:
-        """As design section 5 defines it."""
-        return self._sync.synced(now, has_peers=self._had_peers or len(self._links.seeds) > 0)
+        """As docs/architecture.md defines it, Spreading and repair."""
+        return self.sync.synced(now, has_peers=self._had_peers or len(self._links.seeds) > 0)

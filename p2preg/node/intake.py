@@ -1,7 +1,7 @@
 """Cells and batches from others, on their way in: parsed, their signatures sent to be checked, then offered.
 
 One invalid cell makes what it came in invalid, and whoever sent it is at fault, since every registry verifies before it
-forwards. Stale, early, ended, unknown or not held is no fault (design: section 4)."""
+forwards. Stale, early, ended, unknown or not held is no fault (docs/architecture.md, Spreading and repair)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When to reconcile with whom, and whether this registry has what the others have (design: section 5)."""
+"""When to reconcile with whom, and whether this registry has what the others have (docs/architecture.md, Spreading)."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class SyncStatus:
         self._running: dict[bytes, None] = {}
         self._reached = False
         self._next_at = now
+        self._began_at = now - AGAIN_SECONDS  # the latest session
 
     def peer_up(self, peer: bytes, now: float) -> None:
         self._linked[peer] = None
@@ -39,7 +40,7 @@ class SyncStatus:
 
     def soon(self, now: float) -> None:
         """Something was missed: reconcile at once."""
-        self._next_at = min(self._next_at, now)
+        self._next_at = min(self._next_at, max(now, self._began_at + AGAIN_SECONDS))
 
     def due(self, now: float) -> bytes | None:
         """The peer to reconcile with now, if it is time: one not asked yet before others, at random among equals."""
@@ -52,6 +53,7 @@ class SyncStatus:
         fresh = [peer for peer in free if peer not in self._clean] or free
         peer = fresh[self._rng.randrange(len(fresh))]
         self._running[peer] = None
+        self._began_at = now
         self._plan(now)
         return peer
 

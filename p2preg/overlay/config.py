@@ -9,7 +9,7 @@ from p2preg.base.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class OverlayConfig:
-    """Durations are seconds. "Paper": HyParView, DSN 2007. "Measured": our simulations, algorithms a.2."""
+    """Durations are seconds. "Paper": HyParView, DSN 2007. "Measured": our simulations."""
 
     active_max: int = 8  # places. Paper: 5; measured: 8 stayed connected through a crash of half the network
     inbound_max: int = 4  # places for peers that chose us, while others could be dialled. Half, as GossipSub's D_out
@@ -24,10 +24,11 @@ class OverlayConfig:
     connect_timeout: float = 2.0  # for a link, then another peer is tried. A handshake takes three round trips
     neighbor_timeout: float = 2.0  # for the answer to a request. iroh-gossip: 0.5, in a data centre
     repair_pause_min: float = 0.1  # after a request in vain; doubles with each further one. Guess
-    repair_pause_urgent: float = 15.0  # the longest, with less than half the places filled. Design
+    repair_pause_urgent: float = 15.0  # the longest, with less than half the places filled. A choice of ours
     repair_pause_max: float = 60.0  # the longest, otherwise: a full network is asked rarely. Guess
     failure_pause: float = 1.0  # before a peer that could not be reached is dialled again; doubles. Guess
-    failure_pause_max: float = 60.0  # the longest. Bounds how long the ring stays open after a partition healed
+    failure_pause_max: float = 30.0  # the longest. Bounds how long halves stay apart after a partition healed: with 60,
+    # one of ten simulated networks of six registries took over 15 s to agree again
     decline_pause: float = 10.0  # before a peer that declined is asked again; doubles. GossipSub: 10 when leaving
     decline_pause_max: float = 300.0  # the longest, and between two attempts to replace an inbound neighbour. Guess
     ring_delay: float = 0.5  # from a change of the members to the ring's: they arrive in crowds. Guess

@@ -1,4 +1,4 @@
-"""One sample of a report: W3C `getStats` names and floats at the door, integers behind it (rpc.md, QoS).
+"""One sample of a report: W3C `getStats` names and floats at the door, integers behind it (docs/rpc.md, QoS).
 
 A float becomes an integer by its shortest decimal form, rounded half to even. Fields not named here are ignored."""
 

@@ -1,4 +1,4 @@
-"""What a Media Node says of itself: the attributes of rpc.md, and their replicated form, the body of an advert.
+"""What a Media Node says of itself: the attributes of docs/rpc.md, and their replicated form, the body of an advert.
 
 The two differ in places only: degrees against integer micro-degrees, hex against bytes. This module is that door,
 in both directions, and the judge of a signed advert's body."""
@@ -99,18 +99,18 @@ def read_body(body: object) -> AdvertBody:
     return msgspec.convert(body, AdvertBody)
 
 
-def readable(body: object) -> bool:
-    """Whether an advert's body can be shown at all: replicas keep and relay what they cannot read."""
+def known_of(body: object) -> dict[str, Any] | None:
+    """What of an advert's body this release knows; None when it cannot be read: replicas keep and relay it."""
     try:
-        read_body(body)
+        known: dict[str, Any] = msgspec.to_builtins(read_body(body), builtin_types=(bytes,))
     except msgspec.ValidationError:
-        return False
-    return True
+        return None
+    return known
 
 
-def shown_of(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes as clients read them, from a readable body."""
-    shown: dict[str, Any] = msgspec.to_builtins(read_body(body), builtin_types=(bytes,))
+def shown_of(known: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes as clients read them, from what `known_of` gave."""
+    shown = dict(known)
     for name in ("latitude", "longitude"):
         if f"{name}_udeg" in shown:
             shown[name] = from_micro(shown.pop(f"{name}_udeg"))
@@ -119,10 +119,9 @@ def shown_of(body: Mapping[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def fields_of(body: Mapping[str, Any]) -> dict[str, int | str | list[str]]:
-    """The flat fields that the index holds of a readable body: dotted names, replicated units."""
-    known: dict[str, Any] = msgspec.to_builtins(read_body(body), builtin_types=(bytes,))
-    fields: dict[str, int | str | list[str]] = {}
+def fields_of(known: Mapping[str, Any]) -> dict[str, Any]:
+    """The flat fields that the index holds of what `known_of` gave: dotted names, replicated units."""
+    fields: dict[str, Any] = {}
     for name, value in known.items():
         if name == "endpoints":
             fields["endpoints.purpose"] = list(dict.fromkeys(endpoint["purpose"] for endpoint in value))

@@ -14,7 +14,7 @@ EXPIRED: Contact = "expired"
 
 
 def derive_contact(lease: LeaseBody, *, home_heard: bool, home_epoch: int, keep_live: bool) -> Contact:
-    """What the current lease and the home's liveness say (design: section 3).
+    """What the current lease and the home's liveness say (docs/architecture.md, Liveness).
 
     `keep_live`: this registry preserves, and showed the node live before. Signed facts apply all the same."""
     if lease.contact == GONE:

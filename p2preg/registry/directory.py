@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import msgspec
+
 from p2preg.base.errors import RemoteProtocolError
 from p2preg.cells.cell import Cell
 from p2preg.cells.held import HeldCells
 from p2preg.cells.lease import LeaseBody
 from p2preg.index.index import Index
 from p2preg.qos.view import QosView
-from p2preg.registry.attributes import fields_of, readable, shown_of
+from p2preg.registry.attributes import fields_of, known_of, shown_of
 from p2preg.registry.contact import LIVE, Contact, derive_contact, is_allocatable
 from p2preg.registry.homes import Homes
 from p2preg.registry.load import LoadPage, shown_load
@@ -29,7 +31,8 @@ DRAINED = ("cordoned", "draining", "stopping")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One Media Node as this registry sees it. `shown`: what clients read, but for load, QoS and ages."""
+    """One Media Node as this registry sees it. `shown`: what clients read, as JSON, but for load, QoS and ages: it is
+    encoded once and sent as often as anybody asks."""
 
     node_id: bytes
     version: bytes
@@ -40,7 +43,7 @@ class Entry:
     advert: Cell
     lease: LeaseBody
     lease_end_ms: int
-    shown: dict[str, Any]
+    shown: bytes
     load: LoadPage | None
     qos: QosView | None
 
@@ -121,7 +124,10 @@ class Directory:
             self._entries[node_id] = new
             return None
         self._entries[node_id] = new
-        self.index.put(node_id, _index_fields(new))
+        if old is not None and old.advert.hash == new.advert.hash:
+            self.index.update(node_id, _moving_fields(new))
+        else:
+            self.index.put(node_id, {**fields_of(known_of(new.advert.body) or {}), **_moving_fields(new)})
         return Change(node_id, old, new)
 
     def _compute(self, node_id: bytes, old: Entry | None, now: float) -> Entry | None:
@@ -130,8 +136,6 @@ class Directory:
         if lease_cell is None or advert is None:
             return None
         same_advert = old is not None and old.advert.hash == advert.hash
-        if not same_advert and not readable(advert.body):
-            return None
         try:
             lease = LeaseBody.from_map(lease_cell.body)
         except RemoteProtocolError:
@@ -152,11 +156,13 @@ class Directory:
             if old is not None and same_advert and old.contact == contact and _same_state(old.lease, lease)
             else version_of(node_id, advert.body, attested_by, state_map(lease), contact)
         )
-        shown = (
-            old.shown
-            if old is not None and old.version == version and old.home == home
-            else _shown(node_id, version, attested_by, lease, contact, home, advert.body)
-        )
+        if old is not None and old.version == version and old.home == home:
+            shown = old.shown
+        else:
+            known = known_of(advert.body)
+            if known is None:
+                return None
+            shown = msgspec.json.encode(_shown(node_id, version, attested_by, lease, contact, home, known))
         return Entry(
             node_id, version, attested_by, lease.state, home, contact, advert, lease, lease_cell.end_ms, shown, load,
             self._qos_of(node_id),
@@ -175,7 +181,7 @@ def state_map(lease: LeaseBody) -> dict[str, Any]:
 
 
 def version_of(node_id: bytes, body: Mapping[str, Any], attested_by: str, state: dict[str, Any], contact: str) -> bytes:
-    """The version of rpc.md, Orchestrators: 16 bytes that change whenever what a client should act on changes."""
+    """The version of docs/rpc.md, Orchestrators: 16 bytes that change whenever what a client should act on changes."""
     advert_hash = hashlib.sha256(cbor.encode(body)).digest()
     parts = ["p2preg-version-1", node_id, advert_hash, attested_by, state, contact]
     return hashlib.sha256(cbor.encode(parts)).digest()[:16]
@@ -198,7 +204,7 @@ def _shown(
     lease: LeaseBody,
     contact: Contact,
     home: bytes,
-    body: Mapping[str, Any],
+    known: Mapping[str, Any],
 ) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "node_id": node_id.hex(),
@@ -209,7 +215,7 @@ def _shown(
         "allocatable": is_allocatable(lease.state, contact),
         "home": home.hex(),
     }
-    shown.update(shown_of(body))
+    shown.update(shown_of(known))
     if lease.state in DRAINED:
         drain = {name: value for name, value in state_map(lease).items() if name != "state"}
         if "successors" in drain:
@@ -218,31 +224,32 @@ def _shown(
     return shown
 
 
-def _index_fields(entry: Entry) -> dict[str, int | str | list[str]]:
-    fields = fields_of(entry.advert.body)
-    fields.update(
-        node_id=entry.node_id.hex(),
-        home=entry.home.hex(),
-        state=entry.state,
-        contact=entry.contact,
-        attested_by=entry.attested_by,
-    )
-    if entry.load is not None and "load" in entry.load.body:
-        fields["load"] = entry.load.body["load"]
-    if entry.qos is not None:
-        known = {
-            "qos.score": entry.qos.score_mp,
-            "qos.round_trip_time_s": entry.qos.round_trip_time_us,
-            "qos.fraction_lost": entry.qos.fraction_lost_ppm,
-            "qos.bitrate_bps": entry.qos.bitrate_bps,
-        }
-        fields.update({name: value for name, value in known.items() if value is not None})
-    return fields
+def _moving_fields(entry: Entry) -> dict[str, int | str | None]:
+    """What the index holds besides the description; None: the node has none."""
+    qos = entry.qos
+    return {
+        "home": entry.home.hex(),
+        "state": entry.state,
+        "contact": entry.contact,
+        "attested_by": entry.attested_by,
+        "load": None if entry.load is None else entry.load.body.get("load"),
+        "qos.score": None if qos is None else qos.score_mp,
+        "qos.round_trip_time_s": None if qos is None else qos.round_trip_time_us,
+        "qos.fraction_lost": None if qos is None else qos.fraction_lost_ppm,
+        "qos.bitrate_bps": None if qos is None else qos.bitrate_bps,
+    }
 
 
-def shown_entry(entry: Entry, now: float) -> dict[str, Any]:
-    """The node as clients read it, with load, its age and QoS when they are known."""
-    shown = dict(entry.shown)
+def shown_entry(entry: Entry, now: float) -> msgspec.Raw:
+    """The node as clients read it, as JSON, with load, its age and QoS when they are known."""
+    measured = _measured(entry, now)
+    if not measured:
+        return msgspec.Raw(entry.shown)
+    return msgspec.Raw(entry.shown[:-1] + b"," + msgspec.json.encode(measured)[1:])
+
+
+def _measured(entry: Entry, now: float) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
     if entry.load is not None:
         shown["load"] = shown_load(entry.load)
         shown["load_age_s"] = round(entry.load.age_at_receipt + now - entry.load.received, 3)

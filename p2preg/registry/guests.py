@@ -1,7 +1,7 @@
 """The home's side of a Media Node: its slot, its proof of presence, its declared state, and the lease that says so.
 
 A lease is written again only when the socket's state, the declared state or the proof changes: a healthy node costs
-the network one lease per ten minutes and its crash costs nothing until it happens (design: section 3)."""
+the network one lease per ten minutes and its crash costs nothing until it happens (docs/architecture.md, Liveness)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which registries are heard, and therefore whose word on their Media Nodes counts as fresh (design: section 3).
+"""Which registries are heard, and so whose word on their Media Nodes counts as fresh (docs/architecture.md, Liveness).
 
 A home is heard while its newest batch is no older than three of the intervals it announces, by local receipt on a
 monotonic clock: a step of anybody's wall clock kills no one. A registry that may be cut off itself says so instead of

@@ -1,4 +1,4 @@
-"""How busy a Media Node says it is: the load object of rpc.md, and the page that carries it in integers.
+"""How busy a Media Node says it is: the load object of docs/rpc.md, and the page that carries it in integers.
 
 A page is no cell: it rides in its home's signed batches, lives at most two minutes, and is never stored."""
 

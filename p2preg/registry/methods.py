@@ -1,4 +1,4 @@
-"""The table of methods: the contract of rpc.md as data, from which dispatch and the OpenRPC document are made."""
+"""The table of methods: the contract of docs/rpc.md as data, from which dispatch and the OpenRPC document are made."""
 
 from __future__ import annotations
 

@@ -1,10 +1,12 @@
-"""Which parts of a node a client asked for: `fields` of rpc.md, top-level or dotted names."""
+"""Which parts of a node a client asked for: `fields` of docs/rpc.md, top-level or dotted names."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from p2preg.base.errors import Refused
 from p2preg.registry.attributes import Attributes
@@ -33,11 +35,12 @@ class Projection:
     def _names(self, head: str) -> bool:
         return self.names is not None and any(name[0] == head for name in self.names)
 
-    def apply(self, entry: Entry, now: float) -> dict[str, Any]:
-        """The asked parts of `entry`; what it does not have is left out."""
-        whole = shown_entry(entry, now)
+    def apply(self, entry: Entry, now: float) -> Any:
+        """The asked parts of `entry` for the JSON encoder; what it does not have is left out."""
+        encoded = shown_entry(entry, now)
         if self.names is None:
-            return whole
+            return encoded
+        whole = msgspec.json.decode(encoded)
         shown = {name: whole[name] for name in ALWAYS}
         for name in self.names:
             _copy(whole, shown, name)

@@ -1,4 +1,4 @@
-"""Registering, renewing, draining and leaving: the `node.*` writes of rpc.md, and what follows when a socket goes.
+"""Registering, renewing, draining and leaving: the `node.*` writes of docs/rpc.md, and what follows when a socket goes.
 
 Each method returns its result with the cells that must be on disk before the client may see it."""
 

@@ -1,4 +1,4 @@
-"""Who is on the other end of a websocket: nonces, and the keys that it has proven to hold (rpc.md, Session)."""
+"""Who is on the other end of a websocket: nonces, and the keys that it has proven to hold (docs/rpc.md, Session)."""
 
 from __future__ import annotations
 

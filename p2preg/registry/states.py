@@ -1,4 +1,4 @@
-"""The declared states of a Media Node and the moves between them (rpc.md, Media Nodes)."""
+"""The declared states of a Media Node and the moves between them (docs/rpc.md, Media Nodes)."""
 
 from __future__ import annotations
 

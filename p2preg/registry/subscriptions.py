@@ -1,4 +1,4 @@
-"""Subscriptions: what a client holds is followed change by change, and never a gap goes unsaid (rpc.md, Subscriptions).
+"""What a client holds is followed change by change, and never a gap goes unsaid (docs/rpc.md, Subscriptions).
 
 Subscriptions with one filter and include share a `Match`, which is evaluated once a change. Each subscription keeps,
 per node not yet told, what its client holds; so the snapshot, the difference, coalescing between flushes and a slow

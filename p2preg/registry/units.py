@@ -1,4 +1,4 @@
-"""Between the units of the field, which clients speak, and the integers that are replicated (rpc.md, Units)."""
+"""Between the units of the field, which clients speak, and the integers that are replicated (docs/rpc.md, Units)."""
 
 from __future__ import annotations
 

@@ -30,6 +30,7 @@ def document() -> dict[str, Any]:
     schemas, components = msgspec.json.schema_components(
         [*structs, *results], ref_template="#/components/schemas/{name}"
     )
+    params = dict(zip(METHODS, schemas[: len(structs)], strict=True))
     shown = dict(zip(METHODS, schemas[len(structs) :], strict=True))
     return {
         "openrpc": "1.3.2",
@@ -40,7 +41,9 @@ def document() -> dict[str, Any]:
             f"text frames of at most {MESSAGE_BYTES_MAX} bytes. Notifications from the registry: "
             + " ".join(f"{name}: {text}" for name, text in NOTIFICATIONS.items()),
         },
-        "methods": [_method(method, shown[method.name], components) for method in METHODS.values()],
+        "methods": [
+            _method(method, params[name], shown[name], components) for name, method in METHODS.items()
+        ],
         "components": {
             "schemas": components,
             "errors": {str(code): {"code": code, "message": text} for code, text in _ERRORS.items()},
@@ -48,21 +51,18 @@ def document() -> dict[str, Any]:
     }
 
 
-def _method(method: Method, result: Any, components: dict[str, Any]) -> dict[str, Any]:
-    required = set(components[_component(method.params)].get("required", ()))
-    properties = components[_component(method.params)].get("properties", {})
+def _method(method: Method, params: Any, result: Any, components: dict[str, Any]) -> dict[str, Any]:
+    struct = components[params["$ref"].rpartition("/")[2]]
+    required = set(struct.get("required", ()))
+    properties = struct.get("properties", {})
     return {
         "name": method.name,
         "summary": method.summary,
         "description": f"Access: {method.access}.",
-        "paramStructure": "by-name",
+        "paramStructure": "either",
         "params": [
             {"name": name, "schema": schema, "required": name in required} for name, schema in properties.items()
         ],
         "result": {"name": "result", "schema": result},
         "errors": [{"$ref": f"#/components/errors/{code}"} for code in _ERRORS],
     }
-
-
-def _component(struct: type[Any]) -> str:
-    return struct.__name__

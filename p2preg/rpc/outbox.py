@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import trio
 
 OUTBOX_BYTES_SOFT = 1_048_576  # beyond, a session's further calls wait until its client has read
+GATHERED_BYTES = 65_536  # taken at once for one write to the socket
 OUTBOX_BYTES_TOTAL_MAX = 33_554_432  # of all sessions; beyond, the session that lags most is aborted
 
 
@@ -19,10 +20,18 @@ class Outgoing:
     is_bulk: bool = False
 
 
+@dataclass(slots=True)
+class Total:
+    """The bytes in all outboxes together."""
+
+    bytes: int = 0
+
+
 class Outbox:
     """A queue between the driver, which never waits, and the writer task of one session."""
 
-    def __init__(self) -> None:
+    def __init__(self, total: Total) -> None:
+        self._total = total
         self._queue: deque[Outgoing] = deque()
         self._filled = trio.Event()
         self._shrunk = trio.Event()
@@ -30,19 +39,33 @@ class Outbox:
 
     def put(self, outgoing: Outgoing) -> None:
         self._queue.append(outgoing)
-        self.bytes += len(outgoing.text)
+        self._count(len(outgoing.text))
         self._filled.set()
 
-    async def get(self) -> Outgoing:
-        """The next frame. Its bytes count until `sent` is called."""
+    async def get(self) -> list[Outgoing]:
+        """The next frames, as many as make one good write. Their bytes count until `sent` is called."""
         while not self._queue:
             self._filled = trio.Event()
             await self._filled.wait()
-        return self._queue.popleft()
+        taken: list[Outgoing] = []
+        room = GATHERED_BYTES
+        while self._queue and room > 0:
+            taken.append(self._queue.popleft())
+            room -= len(taken[-1].text)
+        return taken
 
     def sent(self, outgoing: Outgoing) -> None:
-        self.bytes -= len(outgoing.text)
+        self._count(-len(outgoing.text))
         self._shrunk.set()
+
+    def abandon(self) -> None:
+        """What is left will never be sent."""
+        self._queue.clear()
+        self._count(-self.bytes)
+
+    def _count(self, difference: int) -> None:
+        self.bytes += difference
+        self._total.bytes += difference
 
     async def wait_room(self) -> None:
         """Until less than the soft bound is waiting."""

@@ -19,12 +19,14 @@ from trio_websocket import (
     WebSocketRequest,
     wrap_server_stream,
 )
+from wsproto.utilities import ProtocolError
 
 from p2preg.base.address import Address, prefix_of
 from p2preg.base.errors import Refused
 from p2preg.registry import events
 from p2preg.registry.limits import MESSAGE_BYTES_MAX, SESSIONS_MAX, SESSIONS_PER_PREFIX_MAX
-from p2preg.rpc.outbox import OUTBOX_BYTES_TOTAL_MAX
+from p2preg.rpc.gathering import GatheringStream
+from p2preg.rpc.outbox import OUTBOX_BYTES_TOTAL_MAX, Outbox, Total
 from p2preg.rpc.session import CLOSE_SECONDS, OVERLOADED, Core, RpcSession
 
 logger = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ class RpcServer:
         self._numbers = itertools.count(1)
         self._sessions: dict[int, RpcSession] = {}
         self._groups: Counter[str] = Counter()
+        self._unsent = Total()
         self._handshakes = 0
         self._scope = trio.CancelScope()
         self._closed = trio.Event()
@@ -104,7 +107,7 @@ class RpcServer:
 
     def _bound_memory(self) -> None:
         """When all outboxes together hold too much, who lets most pile up goes."""
-        if sum(session.outbox.bytes for session in self._sessions.values()) > OUTBOX_BYTES_TOTAL_MAX:
+        if self._unsent.bytes > OUTBOX_BYTES_TOTAL_MAX:
             worst = max(self._sessions.values(), key=lambda session: session.outbox.bytes)
             logger.info("session ended session=%s reason=%s", worst.number, "too much unread")
             worst.close(OVERLOADED, "too much unread")
@@ -118,6 +121,8 @@ class RpcServer:
                 await self._connection(stream, stream.socket.getpeername()[0])
         except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError, ConnectionClosed, HandshakeError):
             pass  # it went away, or never spoke our language
+        except* ProtocolError:
+            pass  # trio-websocket's reader answers frames that come while we close, which the protocol does not allow
         finally:
             await trio.aclose_forcefully(stream)
 
@@ -125,19 +130,20 @@ class RpcServer:
         transport: trio.abc.Stream = stream
         if self._config.tls is not None:
             transport = trio.SSLStream(stream, self._config.tls, server_side=True, https_compatible=True)
+        gathering = GatheringStream(transport)
         async with trio.open_nursery() as nursery:
             self._handshakes += 1
             try:
                 with trio.move_on_after(HANDSHAKE_SECONDS) as handshake:
-                    request = await wrap_server_stream(nursery, transport, 1, MESSAGE_BYTES_MAX, 16_384)
+                    request = await wrap_server_stream(nursery, gathering, 1, MESSAGE_BYTES_MAX, 16_384)
                     websocket = await request.accept()
             finally:
                 self._handshakes -= 1
             if not handshake.cancelled_caught:
-                await self._serve(websocket, self._client_address(request, peer))
+                await self._serve(websocket, gathering, self._client_address(request, peer))
             nursery.cancel_scope.cancel()
 
-    async def _serve(self, websocket: WebSocketConnection, address: str) -> None:
+    async def _serve(self, websocket: WebSocketConnection, stream: GatheringStream, address: str) -> None:
         """A session, if the limits allow one more."""
         group = prefix_of(Address(address, 0))
         quota = group or ("" if self._config.exempt_loopback else "loopback")
@@ -146,7 +152,9 @@ class RpcServer:
             with trio.move_on_after(CLOSE_SECONDS):
                 await websocket.aclose(OVERLOADED, "no more sessions here: try another registry")
             return
-        session = RpcSession(next(self._numbers), websocket, self._core, address)
+        session = RpcSession(
+            next(self._numbers), websocket, stream, self._core, address, Outbox(self._unsent)
+        )
         self._sessions[session.number] = session
         self._groups[quota] += 1
         self._core.post(events.SessionOpened(session.number, address, group, secrets.token_bytes(32)))
@@ -154,6 +162,7 @@ class RpcServer:
             await session.run()
         finally:
             del self._sessions[session.number]
+            session.outbox.abandon()
             self._groups[quota] -= 1
             if not self._groups[quota]:
                 del self._groups[quota]

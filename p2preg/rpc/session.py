@@ -19,6 +19,7 @@ from p2preg.registry.limits import IN_FLIGHT_MAX, MESSAGE_BYTES_MAX
 from p2preg.registry.methods import METHODS
 from p2preg.rpc import jsonrpc, openrpc
 from p2preg.rpc.calls import Batch, Calls
+from p2preg.rpc.gathering import GatheringStream
 from p2preg.rpc.outbox import Outbox, Outgoing
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ logger = logging.getLogger(__name__)
 INBOUND_BYTES_MAX = 2 * MESSAGE_BYTES_MAX  # taken from the websocket, not yet looked at; then it is not read
 BATCH_ANSWER_BYTES_MAX = 4_194_304  # gathered for one batch; what comes after in it is limit.quota
 MALFORMED_MAX = 1_000  # such messages end a session (1008)
-SEND_SECONDS = 20.0  # for one frame; a client that has not taken it by then is gone
+SEND_SECONDS = 20.0  # for one write; a client that has not taken it by then is gone
 PING_SECONDS = 4.0  # between pings to a session that speaks for nodes
 PING_IDLE_SECONDS = 20.0  # to others
 SILENT_SECONDS = 10.0  # without any sign: the registry calls its nodes suspect
@@ -59,11 +60,21 @@ class TooMuch(Exception):
 class RpcSession:
     """Reader, dispatcher, writer and pinger of one websocket. `number` names it towards the core."""
 
-    def __init__(self, number: int, websocket: WebSocketConnection, core: Core, address: str) -> None:
+    def __init__(
+        self,
+        number: int,
+        websocket: WebSocketConnection,
+        stream: GatheringStream,
+        core: Core,
+        address: str,
+        outbox: Outbox,
+    ) -> None:
+        """`stream` is what `websocket` writes to."""
         self.number = number
         self.address = address
-        self.outbox = Outbox()
+        self.outbox = outbox
         self._websocket = websocket
+        self._stream = stream
         self._core = core
         self._calls = Calls()
         self._inbound: deque[str | bytes] = deque()
@@ -71,7 +82,7 @@ class RpcSession:
         self._changed = trio.Event()  # something was read, answered or sent
         self._held_events: list[Outgoing] = []
         self._malformed = 0
-        self._for_nodes = False
+        self._for_nodes = trio.Event()
         self._heard_at = trio.current_time()
         self._scope = trio.CancelScope()
         self._close: tuple[int, str] = (1000, "")
@@ -193,7 +204,7 @@ class RpcSession:
             await self._wait_change()
         await self._core.wait_ready()
         if request.method in ("session.authenticate", "node.register"):
-            self._for_nodes = True
+            self._for_nodes.set()
         number = self._calls.begin(request, batch)
         self._core.post(events.Call(self.number, number, request.method, request.params))
         if METHODS[request.method].is_heavy:
@@ -218,19 +229,24 @@ class RpcSession:
 
     async def _write(self) -> None:
         while True:
-            outgoing = await self.outbox.get()
+            frames = await self.outbox.get()
             with trio.move_on_after(SEND_SECONDS) as scope:
-                await self._websocket.send_message(outgoing.text.decode())
+                async with self._stream.gathered():
+                    for outgoing in frames:
+                        await self._websocket.send_message(outgoing.text.decode())
             if scope.cancelled_caught:
                 raise TooMuch(OVERLOADED, f"a message was not taken within {SEND_SECONDS:.0f} s")
-            self.outbox.sent(outgoing)
-            if outgoing.is_bulk:
-                self._core.post(events.SessionWritable(self.number))
+            for outgoing in frames:
+                self.outbox.sent(outgoing)
+                if outgoing.is_bulk:
+                    self._core.post(events.SessionWritable(self.number))
 
     async def _keep_alive(self) -> None:
         """Ping; say so when the client falls silent and when it is heard again; part from one that is dead."""
         while True:
-            await trio.sleep(PING_SECONDS if self._for_nodes else PING_IDLE_SECONDS)
+            with trio.move_on_after(PING_IDLE_SECONDS):
+                await self._for_nodes.wait()
+                await trio.sleep(PING_SECONDS)
             if not await self._answers(SILENT_SECONDS - PING_SECONDS):
                 self._core.post(events.SessionSilent(self.number))
                 if not await self._answers(DEAD_SECONDS - SILENT_SECONDS):

@@ -80,6 +80,12 @@ class CellStore:
         """Keep a small value under `name`, in the background."""
         self._writers[0].offer(Job([Change(Table.NAMED, name.encode(), value)], _nobody_waits))
 
+    async def meta_put(self, name: str, value: bytes) -> None:
+        """Keep a small value under `name`; return when it is durable."""
+        durable = trio.Event()
+        self._writers[0].offer(Job([Change(Table.NAMED, name.encode(), value)], durable.set))
+        await durable.wait()
+
     def meta_get(self, name: str) -> bytes | None:
         """The value last committed under `name`. Blocks for a read; `StorageError` when it is damaged."""
         return self._environments[0].named(name.encode())

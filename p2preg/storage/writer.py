@@ -77,8 +77,7 @@ class Writer:
         while group := self._next_group():
             self._environment.write([change for job in group for change in job.changes])
             self.commits += 1
-            for job in group:
-                self._tell(job.on_durable)
+            self._tell(_call_all, [job.on_durable for job in group])
 
     def _next_group(self) -> list[Job]:
         """What is queued, up to the limits of a group; waits for something. Empty once closed and drained."""
@@ -100,3 +99,8 @@ class Writer:
             self._trio.run_sync_soon(callback, *arguments)
         except trio.RunFinishedError:
             pass  # the process is ending, after a close that took too long: nobody is left to be told
+
+
+def _call_all(callbacks: Sequence[Callable[[], None]]) -> None:
+    for callback in callbacks:
+        callback()

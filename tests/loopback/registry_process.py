@@ -113,7 +113,7 @@ class RegistryProcess:
             assert self.stop() == 0, f"{self}: {self.log()[-4000:]}"
         self.assert_no_traceback()
 
-    # --- what it shows from outside ---------------------------------------------------------------------------------
+    # --- what it shows from outside -------------------------------------------------------------------------------
 
     @property
     def authority(self) -> str:

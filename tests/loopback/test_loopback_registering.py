@@ -48,7 +48,7 @@ def attributes(region: str, **more: Any) -> dict[str, Any]:
     return {**FULL, "region": region, **more}
 
 
-# --- plain attributes -----------------------------------------------------------------------------------------------
+# --- plain attributes ---------------------------------------------------------------------------------------------
 
 
 async def test_a_node_registered_at_one_registry_is_shown_by_all_with_all_that_it_said(
@@ -166,7 +166,7 @@ async def test_text_that_is_half_a_surrogate_pair_is_refused_and_the_session_goe
     assert "time_ms" in await alice.call("rpc.ping")
 
 
-# --- signed adverts -------------------------------------------------------------------------------------------------
+# --- signed adverts -----------------------------------------------------------------------------------------------
 
 
 async def test_a_signed_advert_built_by_hand_is_taken_and_attested_by_the_node_everywhere(
@@ -286,7 +286,9 @@ def _large(key: Key, network: str) -> bytes:
     ],
     ids=lambda value: value if isinstance(value, str) else getattr(value, "__name__", ""),
 )
-async def test_an_advert_that_is_no_good_is_refused_with_its_reason(alice: RawClient, spoil: Spoil, reason: str) -> None:
+async def test_an_advert_that_is_no_good_is_refused_with_its_reason(
+    alice: RawClient, spoil: Spoil, reason: str
+) -> None:
     key = Key()
     await alice.authenticate(key)
     error = await alice.refused("node.register", advert=base64url(spoil(key, alice.hello["network"])))
@@ -341,7 +343,7 @@ async def test_plain_attributes_larger_than_an_advert_may_be_are_refused(alice: 
     assert (error.code, error.reason) == (-32003, "cell.too_large")
 
 
-# --- renewing and moving ----------------------------------------------------------------------------------------------
+# --- renewing and moving ------------------------------------------------------------------------------------------
 
 
 async def test_a_renewal_moves_the_end_of_the_lease_and_is_no_change_for_anyone(

@@ -81,7 +81,7 @@ async def test_a_login_answers_with_the_key_that_it_proved(alice: RawClient) -> 
     assert (await alice.authenticate(client, role="client"))["client_id"] == client.id
 
 
-# --- the authority --------------------------------------------------------------------------------------------------
+# --- the authority ------------------------------------------------------------------------------------------------
 
 
 async def test_any_loopback_name_with_the_right_port_is_an_authority(alice: RawClient) -> None:
@@ -97,13 +97,14 @@ async def test_a_proof_for_another_registry_is_refused_so_no_relay_can_log_in(
     port = alice.authority.rpartition(":")[2]
     for authority in (
         three[1].authority, f"example.org:{port}", "127.0.0.1", f"127.0.0.1:{port}0", f"LOCALHOST:{port}",
-        f"localhost:{port}.", f"127.0.0.1.example.org:{port}", "", ":", f"ws://{alice.authority}", f"localhost\0:{port}",
+        f"localhost:{port}.", f"127.0.0.1.example.org:{port}", "", ":",
+        f"ws://{alice.authority}", f"localhost\0:{port}",
     ):  # fmt: skip
         error = await alice.refused("session.authenticate", **alice.login(Key(), authority=authority))
         assert (error.code, error.reason) == (-32001, "auth.wrong_authority"), authority
 
 
-# --- the clock --------------------------------------------------------------------------------------------------------
+# --- the clock ----------------------------------------------------------------------------------------------------
 
 
 async def test_a_seq_outside_of_a_minute_ahead_and_five_behind_is_answered_with_the_registrys_time(
@@ -126,7 +127,7 @@ async def test_a_seq_beyond_what_json_numbers_hold_is_refused(alice: RawClient) 
         assert error.code in (-32602, -32001), seq
 
 
-# --- the signature ------------------------------------------------------------------------------------------------------
+# --- the signature ------------------------------------------------------------------------------------------------
 
 
 async def test_a_signature_by_another_key_or_over_other_bytes_is_refused(alice: RawClient, bob: RawClient) -> None:
@@ -162,7 +163,7 @@ async def test_a_proof_of_an_earlier_session_does_not_log_in_again(three: list[R
         assert error.reason == "auth.bad_signature"
 
 
-# --- seqs ---------------------------------------------------------------------------------------------------------------
+# --- seqs ---------------------------------------------------------------------------------------------------------
 
 
 async def test_a_node_may_authenticate_again_with_a_greater_seq_only(alice: RawClient) -> None:
@@ -200,7 +201,7 @@ async def test_a_clients_login_may_be_repeated_and_never_becomes_a_lease(alice: 
     assert (error.code, error.reason) == (-32001, "auth.required")
 
 
-# --- several keys ---------------------------------------------------------------------------------------------------------
+# --- several keys -------------------------------------------------------------------------------------------------
 
 
 async def test_a_session_with_several_keys_says_for_which_it_writes(

@@ -63,7 +63,7 @@ def cells(minutes: int) -> st.SearchStrategy[Cell]:
 
 
 def model(offered: Iterable[Cell], now_ms: int) -> Shown:
-    """What a registry that was offered these cells shows at `now_ms`, straight from design.md section 2."""
+    """What a registry that was offered these cells shows at `now_ms`, straight from docs/architecture.md, Cells."""
     greatest: Shown = {}
     for one in offered:
         if one.slot < NETWORK.slots and (one.key not in greatest or greatest[one.key].order < one.order):

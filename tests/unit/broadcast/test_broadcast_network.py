@@ -1,4 +1,4 @@
-"""The broadcast as a whole, in virtual time on a fixed random overlay: algorithms.md (e) B1 to B5 and R1."""
+"""The broadcast as a whole, in virtual time on a fixed random overlay."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def test_pauses_double_up_to_a_limit_and_end_with_success() -> None:
     for _ in range(8):
         members.failed(bob, now=100.0)
         pauses.append(members.ready_at(bob) - 100.0)
-    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
     assert members.is_unreachable(bob)
     members.granted(bob, now=200.0)
     assert not members.is_unreachable(bob)

@@ -30,7 +30,7 @@ COSE_WG_KEY = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af0
 
 def test_the_sig_structure_is_that_of_the_cose_working_groups_example(monkeypatch: pytest.MonkeyPatch) -> None:
     protected, _, payload, signature = cbor2.loads(COSE_WG_SIGN1).value
-    monkeypatch.setattr(envelope, "PROTECTED", protected)
+    monkeypatch.setattr(envelope, "_SIGNED_HEAD", b"\x84" + cbor2.dumps("Signature1") + cbor2.dumps(protected) + b"\x40")
     assert verify(SignatureCheck(COSE_WG_KEY, sig_structure(payload), signature))
 
 

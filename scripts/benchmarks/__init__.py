@@ -1,0 +1,1 @@
+"""The benchmark behind `scripts/bench`: registries as processes, a thin client, and one file a topic."""

@@ -1,0 +1,79 @@
+"""What is said in pages, load and quality, reaches all and ends by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sim_scenes import formed
+from test_sim_homes import call, shown
+
+from p2preg.sim import World
+from p2preg.sim.media import MediaNode
+
+PAGE_SECONDS = 120.0
+
+
+def loads(world: World, node: MediaNode) -> list[Any]:
+    return [shown(world, host, node).get("load") for host in world.running]
+
+
+def test_load_reaches_all_in_its_own_units_and_ends_after_its_home() -> None:
+    world = formed(1, 4)
+    home = world.hosts[0]
+    [node] = world.register(home)
+    world.run(1.0)
+    call(node, "node.load", load=1.25, participants=40, out_bps=3_000_000)
+    world.run(1.0)
+    for load in loads(world, node):
+        assert (load["load"], load["participants"], load["out_bps"]) == (1.25, 40, 3_000_000)
+    home.crash()
+    world.run(PAGE_SECONDS - 20.0)
+    assert None not in loads(world, node)
+    world.run(30.0)
+    assert loads(world, node) == [None] * 3
+
+
+def test_a_home_refreshes_the_load_of_attached_nodes() -> None:
+    world = formed(2, 3)
+    [node] = world.register(world.hosts[0])
+    call(node, "node.load", load=0.5)
+    world.run(10 * PAGE_SECONDS)
+    assert [load["load"] for load in loads(world, node)] == [0.5] * 3
+    assert shown(world, world.hosts[1], node)["load_age_s"] > 9 * PAGE_SECONDS
+
+
+def test_load_from_a_former_home_does_not_count() -> None:
+    world = formed(3, 3)
+    [node] = world.register(world.hosts[0])
+    call(node, "node.load", load=0.9)
+    world.run(1.0)
+    world.attach(node, world.hosts[1])
+    world.run(1.0)
+    assert loads(world, node) == [None] * 3
+    call(node, "node.load", load=0.2)
+    world.run(1.0)
+    assert [load["load"] for load in loads(world, node)] == [0.2] * 3
+
+
+def test_a_report_of_quality_shows_at_every_registry_within_15_s() -> None:
+    world = formed(4, 4)
+    [node] = world.register(world.hosts[0])
+    world.run(1.0)
+    reporter = world.add_client(world.hosts[2])
+    reporter.hello()
+    now_ms = world.hosts[2].clock.now_ms
+    reporter.authenticate(world.key("reporter"), "client", now_ms)
+    answer = reporter.call(
+        "qos.report",
+        node_id=node.id.hex(),
+        start_ms=now_ms - 10_000,
+        end_ms=now_ms,
+        samples=[{"kind": "video", "bitrate": 2_000_000, "fractionLost": 0.01, "roundTripTime": 0.05}],
+    )
+    assert answer["accepted"] == 1
+    world.run(15.0)
+    for host in world.hosts:
+        seen = world.add_client(host).call("qos.get", node_id=node.id.hex())
+        assert seen["confidence"] > 0
+        assert seen["reports"] >= 1
+        assert "qos" in shown(world, host, node)
