@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import json
 import re
 import runpy
 from collections.abc import Iterator
@@ -187,3 +188,14 @@ def test_the_python_in_the_readme_compiles() -> None:
     assert len(blocks) == 2
     for block in blocks:
         compile(block, "README.md", "exec")
+
+
+def test_the_worked_examples_are_those_of_the_vectors() -> None:
+    vectors = json.loads((ROOT / "tests" / "vectors" / "cells.json").read_text(encoding="utf-8"))
+    advert, session = vectors["cells"]["advert"], vectors["session"]
+    protocol = "".join((DOCS / "protocol.md").read_text(encoding="utf-8").split())
+    for value in (advert["signature"], advert["hash"], vectors["keys"]["node"]["public_key"], str(advert["end_ms"])):
+        assert value in protocol
+    login = "".join(RPC.split())
+    for value in (session["presence"]["signature"], session["registry_id"], session["server_nonce"]):
+        assert value in login

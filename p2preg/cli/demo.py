@@ -7,10 +7,12 @@ from typing import Any
 
 import trio
 
+from p2preg.base.errors import ConfigError
 from p2preg.demo.run import DemoOptions, run_demo
 
 REGISTRIES_MIN, REGISTRIES_MAX = 3, 20
-NODES_MIN, NODES_MAX = 4, 500
+NODES_MAX = 500
+NODES_MORE = 2  # than registries: one at each, and some more to drain and to crash
 
 EXAMPLE = """\
 examples:
@@ -38,7 +40,8 @@ def add_parser(subparsers: Any) -> None:
     )
     add = parser.add_argument
     add("--registries", metavar="N", type=_between(REGISTRIES_MIN, REGISTRIES_MAX), default=5, help="default 5")
-    add("--nodes", metavar="N", type=_between(NODES_MIN, NODES_MAX), default=50, help="media nodes; default 50")
+    nodes_min = REGISTRIES_MIN + NODES_MORE
+    add("--nodes", metavar="N", type=_between(nodes_min, NODES_MAX), default=50, help="media nodes; default 50")
     add("--keep", action="store_true", help="stay until Ctrl-C when the story is told")
     add("--seed", metavar="S", type=int, default=1, help="of the fleet's attributes and loads; default 1")
     add("--plain", action="store_true", help="lines instead of the live display")
@@ -47,6 +50,9 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Tell the story; the exit code."""
+    if arguments.nodes < arguments.registries + NODES_MORE:
+        needed = arguments.registries + NODES_MORE
+        raise ConfigError(f"--nodes: at least {needed} for {arguments.registries} registries, got {arguments.nodes}")
     options = DemoOptions(
         registries=arguments.registries,
         nodes=arguments.nodes,

@@ -22,8 +22,8 @@ p2preg network show mynet.network
 """
 NETWORK_DESCRIPTION = (
     "Write a network file: the rules that all registries of one network share, and that its id is made of. Each "
-    "operator passes it to `p2preg node --network`. A name alone (p2preg node --network mynet) means open admission and "
-    "the default limits. `p2preg network show` prints what a name or file says."
+    "operator passes it to `p2preg node --network`. A name alone (p2preg node --network mynet) means open admission "
+    "and the default limits. `p2preg network show` prints what a name or file says."
 )
 SPONSOR_EXAMPLE = """
 p2preg sponsor --key alice.pem --network mynet.network 1f0c…64 digits

@@ -6,12 +6,14 @@ task writes; one sees to it that a registry which fell silent is noticed."""
 from __future__ import annotations
 
 import itertools
+import math
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import h11
 import msgspec
 import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError, WebSocketConnection
@@ -22,6 +24,9 @@ from p2preg.client.config import DEFAULT, ClientConfig
 from p2preg.client.errors import CallTimeout, CannotConnect, ClientError, ConnectionLost, RpcError
 from p2preg.client.nursery import open_flat_nursery
 from p2preg.client.websocket import Target, WatchedStream, open_websocket, parse_url
+
+CANCELLED_CLOSE_SECONDS = 0.1  # for the close frame; who reads the answer has been cancelled as well
+_GARBAGE = "what answered there does not speak websocket: is this the URL of a registry?"
 
 Handler = Callable[[Any], None]
 
@@ -55,7 +60,6 @@ class Connection:
         self._handlers: dict[str, Handler] = {}
         self._outbox, self._frames = trio.open_memory_channel[str](CLIENT_FRAMES_QUEUED_MAX)
         self._ended = trio.Event()
-        self._websocket: WebSocketConnection | None = None
 
     def __repr__(self) -> str:
         return f"Connection[{self.target.url} {'lost' if self.lost else 'open'}]"
@@ -129,7 +133,7 @@ class Connection:
     async def _send(self, request: Any) -> None:
         try:
             await self._outbox.send(msgspec.json.encode(request).decode())
-        except trio.BrokenResourceError:
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise self._why() from None
 
     # --- tasks ----------------------------------------------------------------------------------------------------
@@ -137,27 +141,50 @@ class Connection:
     async def run(
         self, tls: ssl.SSLContext | None, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """Open, serve until it ends, and settle what is left. Started once open; raises only before that."""
+        """Open, serve until it ends, say goodbye. Started once open; raises only before that."""
         opened = False
         ended: ClientError = ConnectionLost(f"{self.target.url}: closed by this side")
         try:
-            async with trio.open_nursery() as tasks:
-                self._websocket, stream = await open_websocket(tasks, self.target, tls, self._config.connect)
+            async with trio.open_nursery() as machinery:
+                websocket, stream = await open_websocket(machinery, self.target, tls, self._config.connect)
                 opened = True
                 task_status.started()
-                tasks.start_soon(self._write, self._websocket)
-                tasks.start_soon(self._keep_alive, self._websocket, stream)
-                await self._read(self._websocket)
+                try:
+                    await self._serve(websocket, stream)
+                finally:
+                    await self._part(websocket, stream)
+                    machinery.cancel_scope.cancel()
         except* ClientError as group:
             ended = _first(group)
         except* HandshakeError as group:
             ended = CannotConnect(f"{self.target.url}: {_refusal(_first(group))}")
-        except* (ConnectionClosed, LocalProtocolError) as group:
-            ended = self._closed(_first(group))
+        except* (ConnectionClosed, LocalProtocolError, h11.ProtocolError) as group:
+            ended = self._closed(_first(group)) if opened else CannotConnect(f"{self.target.url}: {_GARBAGE}")
         finally:
             self._lose(ended)
         if not opened:
             raise ended
+
+    async def _serve(self, websocket: WebSocketConnection, stream: WatchedStream) -> None:
+        async with trio.open_nursery() as tasks:
+            tasks.start_soon(self._read, websocket)
+            tasks.start_soon(self._keep_alive, websocket, stream)
+            await self._write(websocket)
+            tasks.cancel_scope.cancel()
+
+    async def _part(self, websocket: WebSocketConnection, stream: WatchedStream) -> None:
+        """The close handshake within its deadline, and the socket in any case."""
+        cancelled = trio.current_effective_deadline() == -math.inf
+        seconds = CANCELLED_CLOSE_SECONDS if cancelled else self._config.close
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + seconds):
+            await websocket.aclose()
+        await trio.aclose_forcefully(stream)
+
+    async def aclose(self) -> None:
+        """Send what waits to be sent, and say goodbye, within a short deadline."""
+        self._outbox.close()
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + self._config.close):
+            await self._ended.wait()
 
     async def _read(self, websocket: WebSocketConnection) -> None:
         while True:
@@ -174,10 +201,10 @@ class Connection:
         more; so is an answer that came too late."""
         if not isinstance(message, dict):
             return
-        if "method" in message:
-            handler = self._handlers.get(message["method"])
-            if handler is not None:
-                handler(message.get("params"))
+        method = message.get("method")
+        if isinstance(method, str):
+            if method in self._handlers:
+                self._handlers[method](message.get("params"))
             return
         call = self._calls.pop(message["id"], None) if type(message.get("id")) is int else None
         if call is None:
@@ -223,14 +250,9 @@ class Connection:
 
     def _why(self) -> ConnectionLost:
         """Why it was lost: a new exception for each who raises it."""
-        assert self.lost is not None
+        if self.lost is None:
+            return ConnectionLost(f"{self.target.url}: closed by this side")
         return ConnectionLost(str(self.lost), self.lost.code)
-
-    async def aclose(self) -> None:
-        """Say goodbye within a short deadline. Idempotent."""
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + self._config.close):
-            if self._websocket is not None:
-                await self._websocket.aclose()
 
 
 @asynccontextmanager

@@ -21,7 +21,7 @@ from p2preg.demo.style import (
     condition_of,
     mark_of,
 )
-from p2preg.demo.tree import Branch
+from p2preg.demo.tree import Branch, size
 
 ID_DIGITS = 8
 BAR_CELLS = 20
@@ -161,7 +161,7 @@ def tree_panel(scene: Scene) -> Panel:
         return _panel("Broadcast tree", Text("not grown yet", "dim"))
     lines = [Text(scene.registry_name(scene.tree.registry), "bold green"), *_twigs(scene, scene.tree, "")]
     title = f"Broadcast tree of {scene.registry_name(scene.tree.registry)}"
-    return _panel(title, Text("\n").join(lines))
+    return _panel(title, Text("\n").join(lines), f"reaches {size(scene.tree)} of {len(scene.registries)}")
 
 
 def _twigs(scene: Scene, branch: Branch, indent: str) -> list[Text]:

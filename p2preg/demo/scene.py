@@ -34,12 +34,9 @@ class RegistryRow:
 class NodeRow:
     """One Media Node, as the network sees it."""
 
-    number: int
-    region: str
     contact: str = ""
     state: str = ""
     home: str = ""
-    load: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,6 @@ class ScoreRow:
     node_id: str
     about: str
     score: float | None = None
-    confidence: float = 0.0
     reporters: int = 0
 
 

@@ -161,7 +161,7 @@ class Stage:
         self._refresh_tree()
 
     def _refresh_node(self, guest: Guest, shown: Mapping[str, Any] | None) -> None:
-        row = self.scene.nodes.setdefault(guest.node_id, NodeRow(guest.number, site_of(guest.number).region))
+        row = self.scene.nodes.setdefault(guest.node_id, NodeRow())
         if shown is not None:
             row.contact, row.state, row.home = shown["contact"], shown["state"], shown["home"]
 
@@ -170,7 +170,6 @@ class Stage:
         if answer is not None:
             row.reporters = answer["reporters"]
             row.score = answer["score"] if row.reporters else None
-            row.confidence = answer["confidence"]
 
     def _refresh_tree(self) -> None:
         """The tree of the first registry, which is never killed."""

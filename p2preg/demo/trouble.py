@@ -103,7 +103,7 @@ async def restart_registry(stage: Stage, nursery: trio.Nursery) -> Outcome:
     return Outcome(duration(seconds), (claim,))
 
 
-async def in_step(stage: Stage) -> bool:
+async def in_step(stage: Stage) -> None:
     """Until every registry that is up hears every other one, is synced, and shows the same as the others."""
     others = len(stage.eyes) - 1
 
@@ -111,7 +111,7 @@ async def in_step(stage: Stage) -> bool:
         steady = all(eye.synced and eye.hears >= others and eye.info.get("synced") for eye in stage.eyes)
         return steady and claims.agree([eye.view for eye in stage.eyes])
 
-    return await stage.pulse.until(is_so, RETURN_SECONDS)
+    await stage.pulse.until(is_so, RETURN_SECONDS)
 
 
 async def move_orchestrator(stage: Stage) -> Outcome:
@@ -123,7 +123,7 @@ async def move_orchestrator(stage: Stage) -> Outcome:
     row = stage.scene.registries[desk]
     left_url = watcher.url
     row.state = LEAVING
-    stage.happen(f"{row.name}, our own registry, is restarted")
+    stage.happen(f"{row.name}, the Orchestrator's own, is restarted")
     began = stage.clock()
 
     def is_there() -> bool:

@@ -15,7 +15,7 @@ HEARD_MAX = 1_000
 
 
 class Stranger:
-    """`heard`: the last messages that it was sent. `body`: its registry cell's, `epoch` and `endpoints` included."""
+    """`heard`: the last messages that it was sent. `cell`: its registry cell, which it shows when it says hello."""
 
     def __init__(
         self, key: IdentityKey, endpoint: str, network_file: NetworkFile, network: Network, clock: WallClock
@@ -26,8 +26,8 @@ class Stranger:
         self.incarnation = 0
         self.heard: list[object] = []
         self.links: dict[bytes, None] = {}
-        self.body: dict[str, object] = {"endpoints": [endpoint], "epoch": 1}
-        self._network_file = network_file
+        body = {"endpoints": [endpoint], "epoch": 1}
+        self.cell = sign_cell(key, network_file, key.public, REGISTRY, clock.now_ms, body)
         self._network = network
         self._clock = clock
         network.attach(self)
@@ -51,9 +51,7 @@ class Stranger:
                 self.heard = [*self.heard[1 - HEARD_MAX :], message]
 
     def hello(self) -> Hello:
-        now_ms = self._clock.now_ms
-        cell = sign_cell(self.key, self._network_file, self.id, REGISTRY, now_ms, self.body)
-        return Hello(1, 1, self._network_file.network, "stranger", 1, now_ms, cell.raw, [1, 2, 3])
+        return Hello(1, 1, self.cell.network, "stranger", 1, self._clock.now_ms, self.cell.raw, [1, 2, 3])
 
     def check_hello(self, peer: bytes, hello: Hello) -> None:
         """Everybody is welcome."""

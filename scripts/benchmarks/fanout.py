@@ -39,7 +39,12 @@ def run(scale: Scale) -> Table:
         used = (machine.cpu_seconds([registry.pid]) - cpu) / CHANGES
         table.add("change sent -> last subscriber has it, p50 ms", percentile(last, 0.5))
         table.add("- greatest, ms", max(last))
-        table.add("CPU of the registry per event delivered, us", 1e6 * used / scale.subscribers, "", "py-libp2p 11 300; js-libp2p 1 360")
+        table.add(
+            "CPU of the registry per event delivered, us",
+            1e6 * used / scale.subscribers,
+            "",
+            "py-libp2p 11 300; js-libp2p 1 360",
+        )
         for client in (home, *watchers):
             client.close()
     return table

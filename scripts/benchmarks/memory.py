@@ -38,7 +38,9 @@ def _idle_clients(table: Table, registry: Registry, scale: Scale) -> None:
     idle = [Client(registry.rpc) for _ in range(scale.idle_clients)]
     time.sleep(SETTLE_SECONDS)
     used = machine.anonymous_bytes(registry.pid) - before
-    table.add(f"RSS per idle client ({scale.idle_clients:,}), kB", used / scale.idle_clients / 1e3, "", peers.RSS_PER_CLIENT)
+    table.add(
+        f"RSS per idle client ({scale.idle_clients:,}), kB", used / scale.idle_clients / 1e3, "", peers.RSS_PER_CLIENT
+    )
     cpu, began = machine.cpu_seconds([registry.pid]), time.perf_counter()
     while (left := scale.idle_seconds - (time.perf_counter() - began)) > 0:
         for client in wait_any(idle, left):

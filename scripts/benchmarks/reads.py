@@ -43,13 +43,17 @@ def run(scale: Scale) -> Table:
         table.add("get/s, 64 in flight", many, "≥ 5 000", peers.GET_64)
         _query(table, client, scale, "first 250 by region, codec", BY_REGION_AND_CODEC, 250, ("≤ 2.5", "≤ 6"))
         _query(table, client, scale, "first 100 by 3 predicates, a range", THREE_AND_RANGE, 100, ("≤ 3", ""))
-        ids_only = _query(table, client, scale, "the same, ids only", THREE_AND_RANGE, 100, ("", ""), fields=["node_id"])
+        ids_only = _query(
+            table, client, scale, "the same, ids only", THREE_AND_RANGE, 100, ("", ""), fields=["node_id"]
+        )
         table.notes.append(f"the third query matches {ids_only} nodes")
         for each in clients:
             each.close()
     table.add("- a naive scan of the same dictionaries, p50 ms", _scan(scale), "", "in this run")
     for in_flight in (1, 64):
-        table.add(f"limit: plain Trio TCP echo of 400 bytes/s, {in_flight} in flight", baselines.echoes_per_second(in_flight))
+        table.add(
+            f"limit: plain Trio TCP echo of 400 bytes/s, {in_flight} in flight", baselines.echoes_per_second(in_flight)
+        )
     return table
 
 

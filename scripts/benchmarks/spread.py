@@ -80,7 +80,9 @@ def _watch(table: Table, found: list[Registry], scale: Scale) -> None:
         after_answer.append(1000 * (came - answered))
         after_sending.append(1000 * (came - sent))
         time.sleep(0.12)  # each alone: what comes within 100 ms of the last batch waits for the next
-    table.add("registration answered -> event at another registry, p50 ms", percentile(after_answer, 0.5), "≤ 10", peers.WATCH)
+    table.add(
+        "registration answered -> event at another registry, p50 ms", percentile(after_answer, 0.5), "≤ 10", peers.WATCH
+    )
     table.add("- p99 ms", percentile(after_answer, 0.99), "≤ 50")
     table.add("- from sending, p50 ms", percentile(after_sending, 0.5))
     home.close()
@@ -159,7 +161,12 @@ def _registrations(table: Table, found: list[Registry], scale: Scale) -> Client:
     register(client, fresh, descriptions(count, 91))
     answered = time.perf_counter() - began
     until_live(found, before + count)
-    table.add(f"new registrations/s until all {REGISTRIES} show them", count / (time.perf_counter() - began), "≥ 600", peers.SPREAD_ALL)
+    table.add(
+        f"new registrations/s until all {REGISTRIES} show them",
+        count / (time.perf_counter() - began),
+        "≥ 600",
+        peers.SPREAD_ALL,
+    )
     table.add("- the same, until answered", count / answered)
     return client
 

@@ -17,7 +17,9 @@ IN_FLIGHT = 64
 
 
 def run(scale: Scale) -> Table:
-    table = Table("writes", "Writes at one registry alone: one socket that speaks for many nodes, durable before the answer")
+    table = Table(
+        "writes", "Writes at one registry alone: one socket that speaks for many nodes, durable before the answer"
+    )
     lock_step: list[float] = []
     pipelined: list[float] = []
     waits: list[float] = []
@@ -35,7 +37,9 @@ def run(scale: Scale) -> Table:
             waits += took
             calls = batches(some.registrations(client, scale.calls), BATCH)
             batched.append(BATCH * _rate(client, calls, 2)[0])
-            renewals.append(_rate(client, [client.renew_call(0, key) for key in some.known[: scale.calls]], IN_FLIGHT)[0])
+            renewals.append(
+                _rate(client, [client.renew_call(0, key) for key in some.known[: scale.calls]], IN_FLIGHT)[0]
+            )
             load = [request(0, "node.load", {"node_id": key.id, "load": 0.5}) for key in some.known[: scale.calls]]
             loads.append(_rate(client, load, IN_FLIGHT)[0])
             whole.append(_logins_and_registrations(registry, scale))
@@ -47,8 +51,15 @@ def run(scale: Scale) -> Table:
     table.add(f"logins with registrations/s, batches of {BATCH}", whole, "", "")
     table.add(f"renewals/s (a new proof each), {IN_FLIGHT} in flight", renewals, "", peers.RENEWALS_64)
     table.add(f"loads/s, {IN_FLIGHT} in flight", loads, "", "")
-    table.add("limit: Ed25519 signatures/s of one core", baselines.signatures_per_second(), "", "2 a registration, 1 a renewal")
-    table.add("limit: Ed25519 verifications/s of one core", baselines.verifications_per_second(), "", "1 a login, 1 a renewal")
+    table.add(
+        "limit: Ed25519 signatures/s of one core",
+        baselines.signatures_per_second(),
+        "",
+        "2 a registration, 1 a renewal",
+    )
+    table.add(
+        "limit: Ed25519 verifications/s of one core", baselines.verifications_per_second(), "", "1 a login, 1 a renewal"
+    )
     table.add("limit: raw LMDB, durable puts/s, 1 at a time", baselines.lmdb_puts_per_second(1), "", "2 a registration")
     table.add("limit: raw LMDB, durable puts/s, 64 a commit", baselines.lmdb_puts_per_second(64), "", "")
     table.notes.append("the keys are logged in before the clock starts, but for the row that says so; "

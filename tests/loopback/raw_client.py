@@ -153,6 +153,7 @@ class Valve(trio.abc.Stream):
     def __init__(self, stream: trio.SocketStream) -> None:
         self.stream = stream
         self._opened = trio.Event()
+        self._sending = trio.Lock()  # a test's own octets, and what the library's reader answers
         self.open()
 
     def shut(self) -> None:
@@ -162,7 +163,8 @@ class Valve(trio.abc.Stream):
         self._opened.set()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self.stream.send_all(data)
+        async with self._sending:
+            await self.stream.send_all(data)
 
     async def wait_send_all_might_not_block(self) -> None:
         await self.stream.wait_send_all_might_not_block()

@@ -132,12 +132,21 @@ class RegistryProcess:
         assert "Traceback" not in log, log[max(0, log.index("Traceback") - 500) :][:4000]
 
     def rss_bytes(self) -> int:
-        """Its anonymous resident memory: without the file pages that LMDB maps, which the system may take back."""
+        """Its resident memory now, and from here on `peak_rss_bytes` begins anew."""
+        assert self._process is not None
+        Path(f"/proc/{self._process.pid}/clear_refs").write_text("5")  # proc(5): reset the peak
+        return self._status("VmRSS")
+
+    def peak_rss_bytes(self) -> int:
+        """The most resident memory that it had since `rss_bytes`."""
+        return self._status("VmHWM")
+
+    def _status(self, name: str) -> int:
         assert self._process is not None
         for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
-            if line.startswith("RssAnon:"):
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1]) * 1024
-        raise AssertionError("no RssAnon in /proc")
+        raise AssertionError(f"no {name} in /proc")
 
     def open_files(self) -> int:
         assert self._process is not None

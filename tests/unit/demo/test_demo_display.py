@@ -21,12 +21,12 @@ def a_scene(registries: int = 5, nodes: int = 50) -> Scene:
     scene.registries[-1].state = KILLED
     for number in range(nodes):
         home = scene.registries[number % registries].registry_id
-        scene.nodes[f"{number:064x}"] = NodeRow(number, "eu-west", "live", "serving", home)
+        scene.nodes[f"{number:064x}"] = NodeRow("live", "serving", home)
     scene.nodes[f"{0:064x}"].contact = "suspect"
     scene.nodes[f"{1:064x}"].state = "draining"
     scene.steps = [StepRow(f"Step number {number}") for number in range(14)]
     scene.steps[0].status, scene.steps[1].status, scene.steps[2].status = DONE, FAILED, RUNNING
-    scene.scores = [ScoreRow("ab" * 32, "good node", 82.0, 0.7, 12), ScoreRow("cd" * 32, "bad node")]
+    scene.scores = [ScoreRow("ab" * 32, "good node", 82.0, 12), ScoreRow("cd" * 32, "bad node")]
     scene.tree = Branch("00" * 4, [Branch("01" * 4, [Branch("02" * 4)]), Branch("03" * 4)])
     for number in range(40):
         scene.tell(float(number), "update", f"event {number} " + "of quite some length " * 9)
