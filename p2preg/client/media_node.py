@@ -144,6 +144,8 @@ class MediaNode:
     ) -> bool | None:
         if error is None:
             await self.leave()
+        if isinstance(error, NotRunning):  # of what ended it, `run` itself tells more
+            return await self._stack.__aexit__(None, None, None)
         return await self._stack.__aexit__(kind, error, traceback)
 
     async def _visit(self, url: str) -> None:

@@ -148,6 +148,8 @@ class Watcher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
+        if isinstance(error, NotRunning):  # of what ended it, `run` itself tells more
+            return await self._stack.__aexit__(None, None, None)
         return await self._stack.__aexit__(kind, error, traceback)
 
     async def _visit(self, url: str) -> None:

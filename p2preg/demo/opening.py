@@ -111,7 +111,8 @@ async def discover(stage: Stage) -> Outcome:
 async def best_of(stage: Stage, tree: dict[str, object]) -> str:
     """Which node the Orchestrator would take now, in words."""
     session = stage.observers[stage.desk].session
-    assert session is not None, "its registry answered a moment ago"
+    if session is None:
+        raise DemoFailed("the Orchestrator's registry was expected to answer; its connection is lost")
     selected = await session.call("nodes.select", {"filter": tree, "policy": "least_loaded"})
     if not selected["candidates"]:
         return "no node fits"

@@ -7,6 +7,7 @@ import trio
 
 from p2preg.demo import claims
 from p2preg.demo.claims import View, duration
+from p2preg.demo.errors import DemoFailed
 from p2preg.demo.fleet import Guest
 from p2preg.demo.observer import TWO_128
 from p2preg.demo.opening import SPREAD_SECONDS
@@ -47,9 +48,12 @@ async def crash_nodes(stage: Stage) -> Outcome:
 
 async def drain_node(stage: Stage) -> Outcome:
     """A node takes no new work any more: every registry stops offering it."""
-    guest = next(guest for guest in _undisturbed(stage) if not guest.crashed)
+    guest = next((guest for guest in _undisturbed(stage) if not guest.crashed), None)
+    if guest is None:
+        raise DemoFailed("a Media Node that could drain was expected to be registered; there is none")
     stage.drained = guest
-    await guest.node.drain(reason="maintenance")
+    with trio.move_on_after(NOTICE_SECONDS):
+        await guest.node.drain(reason="maintenance")
     acknowledged = stage.clock()
     stage.happen(f"{guest.label} drains")
     gone = await stage.at_all(lambda eye: not eye.offers(guest.node_id), acknowledged, NOTICE_SECONDS)
@@ -118,8 +122,8 @@ async def move_orchestrator(stage: Stage) -> Outcome:
     """The Orchestrator's registry is stopped for an upgrade. It goes on at another one, with what it holds, and learns
     what happened while it was between the two."""
     desk, guest, watcher = stage.desk, stage.drained, stage.watcher
-    assert guest is not None
-    assert watcher is not None
+    if guest is None or watcher is None:
+        raise DemoFailed("a drained Media Node and a watching Orchestrator were expected; one is missing")
     row = stage.scene.registries[desk]
     left_url = watcher.url
     row.state = LEAVING
@@ -134,7 +138,8 @@ async def move_orchestrator(stage: Stage) -> Outcome:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(stage.registries[desk].stop)
         await stage.pulse.until(lambda: watcher.url != left_url, MOVE_SECONDS)
-        await guest.node.resume()
+        with trio.move_on_after(NOTICE_SECONDS):
+            await guest.node.resume()
         stage.happen(f"{guest.label} is back in service")
         arrived = await stage.pulse.until(is_there, MOVE_SECONDS)
         seconds = stage.clock() - began

@@ -25,7 +25,7 @@ class NodeConfig:
     overlay: OverlayConfig = field(default_factory=OverlayConfig)
     broadcast: BroadcastConfig = field(default_factory=BroadcastConfig)
     reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)
-    own_cell_interval: float = 600.0  # a third of a registry cell's default life
+    own_cell_interval: float = 600.0  # a third of a registry cell's default life; never more than a third of its life
     own_cell_spread: float = 60.0  # docs/architecture.md, Liveness: one batch a minute carries the registry cell
     reconcile_interval: float = 30.0  # docs/architecture.md, Spreading and repair, ± 50 %
     dial_backoff_min: float = 0.5

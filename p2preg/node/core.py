@@ -352,7 +352,7 @@ class NodeCore:
         self._out.append(Schedule(self.now + TICK_SECONDS, ("node", "tick")))
         self.held.tick(self.now_ms, self.now)
         self._holdings.settle()
-        if self.own_cell.seq + self._config.own_cell_interval * 1000 <= self.now_ms:
+        if self._holdings.own_cell.renew_at_ms <= self.now_ms:
             self._holdings.renew_own_cell(0)
         self._out += self._links.dials_due(self.now)
         self._out += [CloseLink(peer, "idle") for peer in self._links.idle(self.overlay.neighbours, self.now)]

@@ -25,6 +25,12 @@ class OwnCell:
         self._epoch = epoch
         self.cell = self._sign(max(held_seq + 1, now_ms))
 
+    @property
+    def renew_at_ms(self) -> int:
+        """When the next one is due: well before the current one ends in this network."""
+        interval_ms = int(self._config.own_cell_interval * 1000)
+        return self.cell.seq + min(interval_ms, self._network.lives[REGISTRY] // 3)
+
     def renew(self, above: int, now_ms: int) -> Cell:
         """A new one, greater than the current one and than `above`."""
         self.cell = self._sign(max(self.cell.seq + 1, above + 1, now_ms))

@@ -129,6 +129,11 @@ class QosCore:
         self._counts["pages_published"] += len(pages)
         return pages
 
+    def publish_again(self, now: float) -> None:
+        """Somebody may have missed the pages so far: all of them are due."""
+        for subject in self._published:
+            self._publications.no_later_than(subject, now)
+
     def merge_page(self, registry: bytes, subject: bytes, body: Any, order: tuple[int, int], now: float) -> bool:
         """Take in another registry's summary; whether the view changed, as far as that was looked at. Older pages and
         invalid ones do nothing."""

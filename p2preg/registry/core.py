@@ -4,6 +4,7 @@ It reads the held cells and never changes them: what it writes leaves as `Author
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,8 @@ QOS_PAGE = 2
 TICK_SECONDS = 1.0
 STALL_SECONDS = 1.0  # a tick that comes this late says that our own loop stood still
 LEFTOVERS_AFTER_SECONDS = 60.0
+WELCOME_SECONDS = 10.0  # between two publications of all pages for newcomers, however many they are
+SETTLE_SECONDS = 2.0  # for a newcomer to have the cells that the pages are about
 
 Handler = Callable[[Session, int, Any], None]
 
@@ -65,6 +68,7 @@ class RegistryCore:
         self._now, self._now_ms = now, 0  # of the event under way
         self._tick_due = now + TICK_SECONDS
         self._sessions: dict[int, Session] = {}
+        self._welcome_at, self._welcomed_at = math.inf, now - WELCOME_SECONDS  # see `_welcome`
         self._stopping = False
         self._effects: list[Any] = []
         self.homes = Homes(key.public, epoch, now)
@@ -106,6 +110,8 @@ class RegistryCore:
                 self._batch(event)
             case events.RegistryKnown(registry, epoch):
                 if self.homes.add(registry, epoch, now):
+                    welcome_at = max(now + SETTLE_SECONDS, self._welcomed_at + WELCOME_SECONDS)
+                    self._welcome_at = min(self._welcome_at, welcome_at)
                     self._refresh_homed(registry)
             case events.RegistryForgotten(registry):
                 self.homes.remove(registry)
@@ -354,6 +360,12 @@ class RegistryCore:
         for node_id in self.directory.homed_at(registry):
             self._refresh(node_id)
 
+    def _welcome(self) -> None:
+        """A registry is new, or has started again: nobody else brings it the pages that it missed."""
+        self._welcome_at, self._welcomed_at = math.inf, self._now
+        self.loads.publish_again(self._now)
+        self.qos.publish_again(self._now)
+
     # --- time -------------------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
@@ -369,6 +381,8 @@ class RegistryCore:
             self._refresh(node_id)
         for subject, body in self.qos.pages_due(now, now_ms):
             self._emit(PublishPage(QOS_PAGE, subject, body))
+        if now >= self._welcome_at:
+            self._welcome()
         self.loads.refresh_due(now)
         self.attachment.tick(self.homes.isolated(now), now, now_ms)
         self._effects += self.watching.tick(now)

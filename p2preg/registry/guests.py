@@ -19,19 +19,19 @@ from p2preg.crypto.keys import IdentityKey
 from p2preg.registry.limits import GUESTS_MAX
 from p2preg.registry.states import STOPPED
 
-PROOF_LIFE_MS = 30 * 60_000
 SUPERSEDED_MAX = 1_024  # ends that renewals have moved, kept before they are swept out
-PROVE_AGAIN_MS = 12 * 60_000  # less than this left, and the node is reminded to prove its presence
+PROVE_AGAIN_SHARE = 0.4  # of a lease's life: with less left the node is reminded to prove its presence
 
 
 @dataclass(slots=True)
 class Guest:
-    """A Media Node whose home is this registry. `session` is None once its socket is gone."""
+    """A Media Node whose home is this registry. `session` is None once its socket is gone. `life_ms`: a lease's."""
 
     node_id: bytes
     slot: int
     session: int | None
     proof: Proof
+    life_ms: int
     state: str
     contact: int = ATTACHED
     deadline_ms: int | None = None
@@ -43,7 +43,7 @@ class Guest:
 
     @property
     def lease_end_ms(self) -> int:
-        return self.proof.seq + PROOF_LIFE_MS
+        return self.proof.seq + self.life_ms
 
 
 @dataclass(slots=True)
@@ -90,6 +90,7 @@ class Guests:
         self._held = held
         self._epoch = epoch
         self._guests: dict[bytes, Guest] = {}
+        self._life_ms = network.lives[LEASE]
         self._slots = Slots(network.slots)
         self._last_seq: BoundedDict[bytes, int] = BoundedDict(2 * GUESTS_MAX)
         for cell in held.leases_by(key.public):
@@ -112,9 +113,9 @@ class Guests:
         """Make this registry the node's home, or renew that. `standing`: the node's current lease, whose declared
         state and successors are carried over."""
         guest = self._guests.get(node_id)
-        if guest is None:
+        if guest is None or guest.lease_end_ms <= now_ms:  # then its slot may be another's by now
             slot = self._slots.take(node_id, now_ms)
-            guest = Guest(node_id, slot, session, proof, standing.state if standing else "")
+            guest = Guest(node_id, slot, session, proof, self._life_ms, standing.state if standing else "")
             if standing is not None:
                 guest.deadline_ms = standing.deadline_ms
                 guest.reason = standing.reason
@@ -129,8 +130,8 @@ class Guests:
     def adopt(self, lease: LeaseBody, node_id: bytes) -> Guest:
         """A guest of an earlier epoch that did not come back, so that its lease can be ended."""
         guest = Guest(
-            node_id, lease.slot, None, lease.proof, lease.state, lease.contact, lease.deadline_ms, lease.reason,
-            tuple(lease.successors),
+            node_id, lease.slot, None, lease.proof, self._life_ms, lease.state, lease.contact, lease.deadline_ms,
+            lease.reason, tuple(lease.successors),
         )  # fmt: skip
         self._guests[node_id] = guest
         return guest

@@ -50,6 +50,12 @@ class Loads:
             if guest.load and guest.session is not None and now - guest.load_published > PAGE_REFRESH_SECONDS:
                 self._publish(guest, guest.load, now)
 
+    def publish_again(self, now: float) -> None:
+        """Somebody may have missed the pages so far."""
+        for guest in self._guests:
+            if guest.load and guest.session is not None:
+                self._publish(guest, guest.load, now)
+
     def heard(self, page: PageHeard, now: float) -> None:
         """Another registry's page."""
         body = read_load_body(page.body)

@@ -11,14 +11,14 @@ from typing import Any
 import msgspec
 
 from p2preg.base.errors import Refused, RemoteProtocolError
-from p2preg.cells.cell import ADVERT, Cell, CellInvalid, CellUnknown, parse_cell
+from p2preg.cells.cell import ADVERT, LEASE, PROOF_AHEAD_MS, Cell, CellInvalid, CellUnknown, parse_cell
 from p2preg.cells.held import HeldCells
 from p2preg.cells.lease import ATTACHED, GONE, LOST, LeaseBody, Proof
 from p2preg.cells.network import NetworkFile
 from p2preg.crypto.verify import verify
 from p2preg.registry import params, results
 from p2preg.registry.attributes import Attributes, body_of, read_body
-from p2preg.registry.guests import PROVE_AGAIN_MS, Guest, Guests
+from p2preg.registry.guests import PROVE_AGAIN_SHARE, Guest, Guests
 from p2preg.registry.sessions import PROOF_AGE_MS_MAX, Gate, Login, Session, stale_proof
 from p2preg.registry.states import DRAIN_FROM, RESUME_FROM, SERVING, STOPPED, check_move, state_on_register
 
@@ -73,8 +73,7 @@ class Registration:
             )
         node_id = self.node_of(session, request.node_id)
         proof = session.proofs[node_id]
-        if proof.seq < now_ms - PROOF_AGE_MS_MAX:
-            raise stale_proof(proof.seq, now_ms - PROOF_AGE_MS_MAX)
+        self._check_age(proof, now_ms)
         self._check_claim(session, node_id, proof)
         if (request.advert is None) == (request.attributes is None):
             raise _invalid("$", "one of advert and attributes is needed, and not both")
@@ -110,6 +109,7 @@ class Registration:
         last = session.proofs[node_id]
         login = Login("node", node_id, last.authority, request.seq, bytes.fromhex(request.signature))
         proof = self._gate.prove(session, login, now_ms)
+        self._check_age(proof, now_ms)
         greatest = self.greatest_proof_seq(node_id)
         # The login itself is a proof: it may be renewed with once, at a registry that is not the home yet.
         if proof.seq <= greatest or proof.seq < last.seq:
@@ -213,7 +213,7 @@ class Registration:
             left = guest.lease_end_ms - now_ms
             if left <= 0:
                 self.guests.forget(guest.node_id)
-            elif left < PROVE_AGAIN_MS and not guest.reminded and guest.session is not None:
+            elif left < PROVE_AGAIN_SHARE * guest.life_ms and not guest.reminded and guest.session is not None:
                 guest.reminded = True
                 due.append(guest)
         return due
@@ -257,6 +257,15 @@ class Registration:
         if key in session.displaced or guest is not None:
             raise _displaced()
         raise Refused(-32002, "node.unknown", "this node is not registered in this session: call node.register")
+
+    def _check_age(self, proof: Proof, now_ms: int) -> None:
+        """The proof must make a valid lease now, also when this registry's clock was set since it was given."""
+        oldest = now_ms - min(PROOF_AGE_MS_MAX, self._network.lives[LEASE] // 2)
+        if proof.seq < oldest:
+            raise stale_proof(proof.seq, oldest)
+        if proof.seq > now_ms + PROOF_AHEAD_MS:
+            text = f"the proof's seq {proof.seq} is over 60 s ahead of this registry's time {now_ms}"
+            raise Refused(-32001, "auth.clock", text, time_ms=now_ms)
 
     def _check_claim(self, session: Session, node_id: bytes, proof: Proof) -> None:
         guest = self.guests.get(node_id)

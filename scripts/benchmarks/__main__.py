@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="name the topics")
     given = parser.parse_args()
     if given.list:
-        print("\n".join(f"{name:<10} {module.__doc__.splitlines()[0]}" for name, module in TOPICS.items()))
+        print("\n".join(f"{name:<10} {(module.__doc__ or name).splitlines()[0]}" for name, module in TOPICS.items()))
         return
     unknown = [name for name in given.topics if name not in TOPICS]
     if unknown:

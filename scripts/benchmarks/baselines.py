@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import multiprocessing.connection
 import tempfile
 import time
 from collections.abc import Callable
@@ -69,7 +69,7 @@ def echoes_per_second(in_flight: int) -> float:
         process.join()
 
 
-def _serve_echo(pipe: multiprocessing.connection.Connection) -> None:  # type: ignore[name-defined]
+def _serve_echo(pipe: multiprocessing.connection.Connection) -> None:
     async def serve() -> None:
         [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
         pipe.send(listener.socket.getsockname()[1])

@@ -38,11 +38,17 @@ def keys(count: int, seed: int = 1) -> list[MediaKey]:
 def attributes(rng: Random, number: int) -> dict[str, Any]:
     """One media node's description."""
     at = rng.randrange(len(REGIONS))
+    host = f"sfu-{number}.{REGIONS[at]}.example.net"
     return {
         "kind": "sfu",
-        "endpoints": [{"purpose": "signalling", "url": f"wss://sfu-{number}.{REGIONS[at]}.example.net/ws"}],
+        "endpoints": [
+            {"purpose": "signalling", "url": f"wss://{host}/ws"},
+            {"purpose": "control", "url": f"https://{host}:8443/api"},
+        ],
         "region": REGIONS[at],
         "country": COUNTRIES[at],
+        "latitude": rng.randrange(-60_000_000, 70_000_000) / 1_000_000,
+        "longitude": rng.randrange(-180_000_000, 180_000_000) / 1_000_000,
         "codecs": sorted(rng.sample(CODECS, 3)),
         "capacity": {"max_participants": rng.randrange(50, 2_000), "uplink_bps": rng.randrange(1, 40) * 250_000_000},
         "software": {"name": "sfu", "version": f"1.{rng.randrange(9)}.{rng.randrange(9)}"},

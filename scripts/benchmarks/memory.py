@@ -1,4 +1,4 @@
-"""What a registry takes: empty, per node, per idle client; and how soon it is back after a crash, or has all from a peer."""
+"""What a registry takes: empty, per node, per idle client; and how soon it is back after a crash, or joins."""
 
 from __future__ import annotations
 

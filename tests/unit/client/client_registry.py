@@ -215,7 +215,7 @@ class FakeRegistry:
         return {"time_ms": unix_ms()}
 
 
-def lease(renew_after_s: float = 600.0) -> dict[str, Any]:
+def lease(renew_after_s: float = 60.0) -> dict[str, Any]:
     now_ms = unix_ms()
     return {
         "lease": {"expires_ms": now_ms + 1_800_000, "renew_after_s": renew_after_s},

@@ -157,6 +157,15 @@ async def test_a_description_that_no_registry_would_take_ends_the_node(clock: ob
             await node.wait_attached()
 
 
+async def test_what_ended_a_node_comes_out_of_its_block(clock: object) -> None:
+    alice = FakeRegistry("alice")
+    alice.handlers["node.register"] = refuse(-32602, "params.invalid")
+    async with running(alice):
+        with pytest.raises(RpcError, match=r"params\.invalid"):
+            async with make_node(alice)[0] as node:
+                await node.wait_attached()
+
+
 async def test_a_registry_that_has_no_room_is_passed_over(clock: object) -> None:
     alice, carol = FakeRegistry("alice"), FakeRegistry("carol")
     alice.handlers["node.register"] = refuse(-32005, "limit.quota")
@@ -189,7 +198,7 @@ async def test_the_lease_is_renewed_when_the_registry_said_so(clock: trio.testin
     began = trio.current_time()
     async with running(alice), attached(alice) as (_, events):
         await alice.wait_call("node.renew")
-        assert 600.0 <= trio.current_time() - began < 605.0
+        assert 60.0 <= trio.current_time() - began < 65.0
     assert "renewed" in kinds(events)
 
 
@@ -199,7 +208,7 @@ async def test_a_home_that_asks_for_proof_gets_it_at_once(clock: object) -> None
     async with running(alice), attached(alice) as (node, _):
         await alice.visitors[0].notify("node.notice", {"node_id": node.node_id, "reason": "prove", "registries": []})
         await alice.wait_call("node.renew")
-        assert trio.current_time() - began < 60.0
+        assert trio.current_time() - began < 50.0
 
 
 async def test_a_refused_renewal_is_tried_again(clock: object) -> None:

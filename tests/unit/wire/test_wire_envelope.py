@@ -30,7 +30,8 @@ COSE_WG_KEY = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af0
 
 def test_the_sig_structure_is_that_of_the_cose_working_groups_example(monkeypatch: pytest.MonkeyPatch) -> None:
     protected, _, payload, signature = cbor2.loads(COSE_WG_SIGN1).value
-    monkeypatch.setattr(envelope, "_SIGNED_HEAD", b"\x84" + cbor2.dumps("Signature1") + cbor2.dumps(protected) + b"\x40")
+    head = b"\x84" + cbor2.dumps("Signature1") + cbor2.dumps(protected) + b"\x40"
+    monkeypatch.setattr(envelope, "_SIGNED_HEAD", head)
     assert verify(SignatureCheck(COSE_WG_KEY, sig_structure(payload), signature))
 
 
@@ -81,3 +82,22 @@ def test_an_envelope_longer_than_its_bound_is_not_read() -> None:
     assert open_envelope(data, bytes_max=len(data)).payload == bytes(100)
     with pytest.raises(NotCanonical, match="at most"):
         open_envelope(data, bytes_max=len(data) - 1)
+
+
+@pytest.mark.parametrize("size", [0, 1, 23, 24, 255, 256, 257, 4_000, 65_535, 65_536])
+def test_an_envelope_is_the_canonical_array_whatever_its_size(size: int) -> None:
+    payload, alice = bytes(size), IdentityKey(bytes(32))
+    data = sign_envelope(alice, payload)
+    opened = open_envelope(data, bytes_max=len(data))
+    assert data == cbor2.dumps([envelope.PROTECTED, {}, payload, opened.signature], canonical=True)
+    assert opened.payload == payload
+    assert opened.signed == cbor2.dumps(["Signature1", envelope.PROTECTED, b"", payload], canonical=True)
+
+
+@pytest.mark.parametrize("size", [24, 256])
+def test_a_length_in_a_longer_form_is_refused(size: int) -> None:
+    data = sign_envelope(IdentityKey(bytes(32)), bytes(size))
+    head = cbor2.dumps(bytes(size))[:-size]
+    longer = b"\x59" + size.to_bytes(2) if size < 256 else b"\x5a" + size.to_bytes(4)
+    with pytest.raises(NotCanonical):
+        open_envelope(data.replace(head + bytes(size), longer + bytes(size)), bytes_max=5_000)
