@@ -82,3 +82,15 @@ def test_a_node_that_proves_itself_too_late_does_not_take_the_slot_of_another() 
     assert agree(world, 2)
     assert everywhere(world, steady, "live")
     assert everywhere(world, other, "live")
+
+
+def test_a_proof_from_before_the_clock_was_set_back_is_refused_and_harms_nobody() -> None:
+    world = formed(5, 2)
+    node = world.add_node()
+    client = world.add_client(world.hosts[0])
+    client.hello()
+    client.authenticate(node.key, "node", node.next_seq())
+    world.hosts[0].clock.step(-100_000)
+    with pytest.raises(Refused) as caught:
+        client.call("node.register", **node.description())
+    assert caught.value.reason == "auth.clock"

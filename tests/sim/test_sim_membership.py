@@ -126,6 +126,20 @@ def test_a_seed_that_comes_up_late_is_found() -> None:
     world.run_until(lambda: knows_all(early, 2) and knows_all(late, 2), 35.0)
 
 
+def test_a_seed_that_goes_by_another_name_is_dialled_again_when_nobody_else_is_left() -> None:
+    world = World(14)
+    seed = world.add_registry()
+    world.network.alias("seed.example:4010", seed)
+    other = world.add_registry("seed.example:4010")
+    world.run_until(lambda: knows_all(other, 2), 5.0)
+    seed.crash()
+    seed.disk.wipe()
+    world.run(2000.0)
+    assert not knows_all(other, 2)
+    seed.start()
+    world.run_until(lambda: knows_all(other, 2) and knows_all(seed, 2), 70.0)
+
+
 # --- one key, one process ---------------------------------------------------------------------------------------
 
 

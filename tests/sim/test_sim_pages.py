@@ -77,3 +77,23 @@ def test_a_report_of_quality_shows_at_every_registry_within_15_s() -> None:
         assert seen["confidence"] > 0
         assert seen["reports"] >= 1
         assert "qos" in shown(world, host, node)
+
+
+def test_a_late_registry_is_told_of_load_and_quality_within_15_s() -> None:
+    world = formed(5, 3)
+    [node] = world.register(world.hosts[0])
+    call(node, "node.load", load=0.5)
+    world.run(1.0)
+    reporter = world.add_client(world.hosts[1])
+    reporter.hello()
+    now_ms = world.hosts[1].clock.now_ms
+    reporter.authenticate(world.key("reporter"), "client", now_ms)
+    samples = [{"kind": "audio", "bitrate": 32_000}]
+    window = {"start_ms": now_ms - 10_000, "end_ms": now_ms, "samples": samples}
+    reporter.call("qos.report", node_id=node.id.hex(), **window)
+    world.run(1.0)
+    [late] = world.add_registries(1)
+    world.run(15.0)
+    seen = shown(world, late, node)
+    assert seen["load"]["load"] == 0.5
+    assert "qos" in seen
