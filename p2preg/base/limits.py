@@ -128,7 +128,7 @@ ADDRESSES_MAX = 8_192  # endpoints of registries; the one learned longest ago go
 
 # --- client -------------------------------------------------------------------------------------------------
 CLIENT_MESSAGE_BYTES_MAX = 16 * 1_048_576  # from a registry; a longer one closes the connection. A page has about 1 MiB
-CLIENT_CALLS_MAX = 1_024  # calls or batches under way in one connection; a further one waits, as it would at the registry
+CLIENT_CALLS_MAX = 1_024  # calls or batches under way in one connection; a further one waits, as at the registry
 CLIENT_FRAMES_QUEUED_MAX = 1_024  # messages not yet sent; a further one waits
 CLIENT_CANDIDATES_MAX = 64  # registries learned from others; the one learned longest ago goes, those given always stay
 

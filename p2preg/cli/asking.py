@@ -24,7 +24,8 @@ T = TypeVar("T")
 
 def ask(arguments: argparse.Namespace, question: Callable[[Connection], Awaitable[T]]) -> T:
     """The answer to `question`, put to the first of the registries that can be reached."""
-    return trio.run(partial(_ask, options.registries(arguments), options.tls(arguments), question))
+    work = partial(_ask, options.registries(arguments), options.tls(arguments), question)
+    return trio.run(work, restrict_keyboard_interrupt_to_checkpoints=True)
 
 
 def call(arguments: argparse.Namespace, method: str, params: dict[str, Any]) -> Any:

@@ -65,7 +65,7 @@ def _watch(arguments: argparse.Namespace) -> int:
     if arguments.json or not console().is_terminal:
         return watching.run(arguments)
     call(arguments, "rpc.ping", {})  # as for `watch`
-    trio.run(partial(_follow, arguments))
+    trio.run(partial(_follow, arguments), restrict_keyboard_interrupt_to_checkpoints=True)
     return exits.OK
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import AsyncIterator
+from collections import deque
 from pathlib import Path
 
 import trio
@@ -23,29 +23,34 @@ class LineSource:
         self._descriptor = descriptor
         self._path = path
         self._follows = path is not None and stat.S_ISREG(os.fstat(descriptor).st_mode)
+        self._lines: deque[bytes] = deque()
         self._rest = b""
+        self._ended = False
 
     def close(self) -> None:
         if self._path is not None:
             os.close(self._descriptor)
 
-    async def lines(self) -> AsyncIterator[str]:
-        """Each line as it comes. Ends with a pipe's end; a regular file is followed as it grows, or is written anew."""
-        while True:
+    async def next_line(self) -> str | None:
+        """The next line, as soon as it is there; None at a pipe's end. A regular file has no end: it is followed as it
+        grows, and read again when it is written anew."""
+        while not self._lines and not self._ended:
             chunk = await self._read()
-            if not chunk and not self._follows:
-                break
-            if not chunk:
+            if chunk:
+                self._take(chunk)
+            elif self._follows:
                 await trio.sleep(LOOK_SECONDS)
                 self._reopen_if_replaced()
-                continue
-            *complete, self._rest = (self._rest + chunk).split(b"\n")
-            if len(self._rest) > LINE_BYTES_MAX:
-                complete, self._rest = [*complete, self._rest], b""
-            for line in complete:
-                yield line.decode(errors="replace")
-        if self._rest:
-            yield self._rest.decode(errors="replace")
+            else:
+                self._ended = True
+                self._lines += [self._rest] if self._rest else []
+        return self._lines.popleft().decode(errors="replace") if self._lines else None
+
+    def _take(self, chunk: bytes) -> None:
+        *complete, self._rest = (self._rest + chunk).split(b"\n")
+        if len(self._rest) > LINE_BYTES_MAX:
+            complete, self._rest = [*complete, self._rest], b""
+        self._lines += complete
 
     async def _read(self) -> bytes:
         if not self._follows:

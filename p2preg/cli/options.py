@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import ssl
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from p2preg.index.text import parse_text
 
 RPC_VARIABLE = "P2PREG_RPC"
 RPC_DEFAULT = "ws://127.0.0.1:7480/"
+HELP_WIDTH = 100
 FILTER_HELP = (
     "terms joined by spaces, all of which must hold: region=eu-west codecs=video/AV1 'load<0.7' '!labels.tier=test' "
     "(= != < <= > >=; a=x,y for either; a field alone: it is known; within=LAT,LON,KM); or a JSON tree"
@@ -26,7 +28,7 @@ def add_command(
     parser: argparse.ArgumentParser = subparsers.add_parser(
         name,
         help=summary,
-        description=description or f"{summary[0].upper()}{summary[1:]}.",
+        description=textwrap.fill(description or f"{summary[0].upper()}{summary[1:]}.", HELP_WIDTH),
         epilog=f"example:\n{_indented(example)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

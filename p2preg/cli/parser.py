@@ -24,8 +24,7 @@ from p2preg.cli import (
 )
 
 COMMANDS = (
-    node, keygen, network, info, listing, watching, getting, explaining, selecting, facets, quality, registering,
-    demo,
+    node, demo, keygen, network, info, listing, watching, getting, explaining, selecting, facets, quality, registering,
 )  # fmt: skip
 EPILOG = f"""\
 {exits.table()}

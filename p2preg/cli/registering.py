@@ -110,7 +110,7 @@ async def _obey_signals(node: MediaNode, scope: trio.CancelScope) -> None:
 
 async def _feed(node: MediaNode, lines: LineSource) -> None:
     """Carry lines to the node. A bad line is told and passed over."""
-    async for line in lines.lines():
+    while (line := await lines.next_line()) is not None:
         if not line.strip():
             continue
         try:

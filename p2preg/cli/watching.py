@@ -38,7 +38,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     call(arguments, "rpc.ping", {})  # once it runs it tries for ever; a wrong URL should be told
-    trio.run(partial(_watch, arguments))
+    trio.run(partial(_watch, arguments), restrict_keyboard_interrupt_to_checkpoints=True)
     return exits.OK
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -142,4 +144,8 @@ def _cause(error: BaseException) -> str:
     cause = error
     while inner := cause.__cause__:
         cause = inner.exceptions[0] if isinstance(inner, BaseExceptionGroup) else inner  # one per address of a name
-    return (cause.strerror if isinstance(cause, OSError) else None) or str(cause) or type(cause).__name__
+    if isinstance(cause, ssl.SSLError | socket.gaierror):
+        return cause.strerror or str(cause)
+    if isinstance(cause, OSError) and cause.errno:
+        return os.strerror(cause.errno)
+    return str(cause) or type(cause).__name__

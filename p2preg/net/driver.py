@@ -7,6 +7,7 @@ carried out, before the next is looked at. Durable before visible: what must be 
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from typing import Any, Protocol
 import trio
 
 from p2preg.base.effects import Schedule, Send
-from p2preg.base.errors import P2pregError, RemoteProtocolError
+from p2preg.base.errors import P2pregError, Refused, RemoteProtocolError
 from p2preg.base.events import Expired
 from p2preg.base.timers import TimerQueue
 from p2preg.crypto.verify import verify_all
@@ -25,7 +26,7 @@ from p2preg.node.core import NodeCore
 from p2preg.node.effects import CloseLink, Dial, Forget, Halt, Log, Persist, Store, Verify
 from p2preg.node.events import DialFailed, LinkDown, LinkUp, MessageReceived, Shutdown, Stored, Verified
 from p2preg.registry.effects import Fail, Notify, Reply
-from p2preg.registry.events import Stopping
+from p2preg.registry.events import Call, Stopping
 from p2preg.wire.messages import Hello, Message
 
 logger = logging.getLogger(__name__)
@@ -133,7 +134,14 @@ class Driver:
             self._drained.set()
 
     def _handle(self, node: NodeCore, event: object) -> None:
-        self._carry_out(node.handle(event, trio.current_time(), unix_ms()))
+        """A bug of ours in answering one client's call is that client's error; anywhere else it ends the process."""
+        try:
+            effects = node.handle(event, trio.current_time(), unix_ms())
+        except Exception:
+            if not isinstance(event, Call):
+                raise
+            effects = [Fail(event.session, event.call, _incident(event))]
+        self._carry_out(effects)
 
     def post(self, event: object) -> None:
         """Put an event into the inbox. Never waits: who posts much awaits `wait_ready` first."""
@@ -262,7 +270,6 @@ class Driver:
         self.post(MessageReceived(peer, message))
 
     def dial_failed(self, endpoint: str, expected_id: bytes | None, reason: str) -> None:
-        logger.info("dial failed endpoint=%s reason=%s", endpoint, reason)
         self.post(DialFailed(endpoint, expected_id, reason))
 
     # --- what only the driver knows -------------------------------------------------------------------------------
@@ -277,3 +284,10 @@ class Driver:
 
     def store_bytes(self) -> int:
         return self._disk.size_bytes()
+
+
+def _incident(call: Call) -> Refused:
+    """The error of a call that a bug of ours kept from being answered, with the number under which it is logged."""
+    incident = secrets.token_hex(4)
+    logger.exception("call failed method=%s incident=%s", call.method, incident)
+    return Refused(-32603, "internal", f"an error of this registry; its log has it as {incident}", incident=incident)

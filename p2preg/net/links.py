@@ -15,6 +15,7 @@ from p2preg.base.errors import RemoteProtocolError
 from p2preg.net.config import LinkConfig
 from p2preg.net.handshake import LinkInfo, LinkRefused
 from p2preg.net.link import Link
+from p2preg.node.events import OURSELVES
 from p2preg.wire.messages import Message
 
 
@@ -73,7 +74,7 @@ class LinkTable:
     def check_peer(self, peer: bytes) -> None:
         """Raise `RemoteProtocolError` when we reached ourselves."""
         if peer == self._own_id:
-            raise RemoteProtocolError("both ends have the same identity")
+            raise RemoteProtocolError(OURSELVES)
 
     def check_dial(self, peer: bytes, *, named: bool) -> None:
         """Raise `LinkRefused` when a link that we dial would only lose. `named`: the dial was to this identity, and so

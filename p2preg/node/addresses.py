@@ -10,12 +10,14 @@ from p2preg.base.limits import ADDRESSES_MAX
 
 @dataclass(slots=True)
 class Address:
-    """`failures` in a row; not dialled before `retry_at`. `waiting`: a dial is under way."""
+    """`failures` in a row; not dialled before `retry_at`, nor linked with before `shunned_until`. `dialling`: a dial
+    is under way."""
 
     endpoint: str
     failures: int = 0
     retry_at: float = 0.0
     dialling: bool = False
+    shunned_until: float = 0.0
 
 
 class Addresses:
@@ -64,7 +66,12 @@ class Addresses:
             known.retry_at = now + wait
 
     def shun(self, peer: bytes, now: float) -> None:
-        """It broke the protocol: not dialled again for the longest back-off."""
+        """It broke the protocol: not linked with for the longest back-off."""
         known = self._known.get(peer)
         if known is not None:
-            known.retry_at = now + self._backoff_max
+            known.retry_at = known.shunned_until = now + self._backoff_max
+
+    def is_shunned(self, peer: bytes, now: float) -> bool:
+        """Whether it broke the protocol a while ago: not linked with, whoever dials."""
+        known = self._known.get(peer)
+        return known is not None and now < known.shunned_until

@@ -150,8 +150,8 @@ class NodeCore:
                 self._on_link_up(event)
             case LinkDown(peer):
                 self._on_link_down(peer)
-            case DialFailed(endpoint, expected, _):
-                self._on_dial_failed(endpoint, expected)
+            case DialFailed():
+                self._on_dial_failed(event)
             case Shutdown():
                 self._on_shutdown()
             case _:
@@ -270,6 +270,8 @@ class NodeCore:
         contact = self._contacts.read(hello.cell)
         if contact is None or contact.public_key != peer:
             raise RemoteProtocolError("a registry cell of this network, signed by the link's own key, was expected")
+        if self._links.addresses.is_shunned(peer, self.now):
+            raise RemoteProtocolError("this identity broke the protocol: not before a while has passed")
 
     @property
     def own_cell(self) -> Cell:
@@ -295,7 +297,7 @@ class NodeCore:
         if contact is None or peer == self.own_id:
             self._out.append(CloseLink(peer, "no registry cell of this network"))
             return
-        self._links.up(contact, link.outbound, self.now)
+        self._links.up(contact, link.outbound, link.address, self.now)
         self._had_peers = True
         self._holdings.offer((parse_cell(link.hello.cell, self._network),), peer)
         self._tell_cores(PeerUp(peer, link.outbound))
@@ -316,10 +318,10 @@ class NodeCore:
         elif answer is not None:
             self._to(core, answer)
 
-    def _on_dial_failed(self, endpoint: str, expected: bytes | None) -> None:
-        for core in self._links.dial_failed(endpoint, expected, self.now):
-            assert expected is not None
-            self._to(core, ConnectFailed(expected))
+    def _on_dial_failed(self, failed: DialFailed) -> None:
+        for core in self._links.dial_failed(failed.endpoint, failed.expected, failed.reason, self.now):
+            assert failed.expected is not None
+            self._to(core, ConnectFailed(failed.expected))
 
     def misbehaved(self, peer: bytes, reason: str) -> None:
         self.log("info", "misbehaved", peer=short(peer), reason=reason)
@@ -374,8 +376,6 @@ class NodeCore:
     # --- ports that the cores read through --------------------------------------------------------------------------
 
     def _cell_of(self, registry: bytes) -> bytes | None:
-        if registry == self.own_id:
-            return self.own_cell.raw
         return self._raw_of(registry_key(registry))
 
     def _raw_of(self, key: bytes) -> bytes | None:
@@ -385,8 +385,7 @@ class NodeCore:
     # --- time -------------------------------------------------------------------------------------------------------
 
     def _reconcile_due(self) -> None:
-        peer = self.sync.due(self.now)
-        if peer is not None:
+        if (peer := self.sync.due(self.now)) is not None:
             self.to_reconcile(reconcile_events.Reconcile(peer, self.now_ms))
 
     def _flush(self) -> None:

@@ -32,9 +32,12 @@ class MessageReceived:
     message: object
 
 
+OURSELVES = "this registry itself answers there"
+
+
 @dataclass(frozen=True, slots=True)
 class DialFailed:
-    """A `Dial` came to nothing; `reason` is for the log."""
+    """A `Dial` came to nothing; `reason` is for the log, but for `OURSELVES`."""
 
     endpoint: str
     expected: bytes | None

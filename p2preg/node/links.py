@@ -10,6 +10,7 @@ from p2preg.dht.contact import Contact
 from p2preg.node.addresses import Addresses
 from p2preg.node.config import NodeConfig
 from p2preg.node.effects import Dial
+from p2preg.node.events import OURSELVES
 from p2preg.node.seeds import Seeds
 
 RELEASED_SECONDS = 1.0  # a link that was let go is closed when it has been quiet for so long
@@ -43,13 +44,15 @@ class Links:
         linked = self._links.get(peer)
         return None if linked is None else linked.outbound
 
-    def up(self, contact: Contact, outbound: bool, now: float) -> None:
+    def up(self, contact: Contact, outbound: bool, address: str, now: float) -> None:
+        """`address`: the other end as it was dialled, perhaps by another name than the one it goes by itself."""
         peer = contact.public_key
         self._links[peer] = Linked(outbound, now)
         self._wanted.pop(peer, None)
         self.addresses.learn(peer, contact.endpoint)
         self.addresses.succeeded(peer)
-        self.seeds.answered(contact.endpoint, peer, now)
+        for endpoint in dict.fromkeys((contact.endpoint, address)):
+            self.seeds.answered(endpoint, peer, now)
 
     def down(self, peer: bytes) -> bool:
         """Whether there was one."""
@@ -80,10 +83,12 @@ class Links:
         self._wanted.setdefault(peer, {})[core] = None
         return Dial(endpoint, peer) if endpoint is not None else None
 
-    def dial_failed(self, endpoint: str, expected: bytes | None, now: float) -> list[str]:
+    def dial_failed(self, endpoint: str, expected: bytes | None, reason: str, now: float) -> list[str]:
         """The cores to be told that `expected` could not be reached; a seed is simply tried again later."""
         if expected is None:
             self.seeds.failed(endpoint, now)
+            if reason == OURSELVES:
+                self.seeds.is_ourselves(endpoint)
             return []
         self.addresses.failed(expected, now)
         return list(self._wanted.pop(expected, {}))

@@ -58,6 +58,6 @@ class Seeds:
         return seed.due
 
     def is_ourselves(self, endpoint: str) -> None:
-        """That seed is this very node: never dial it again."""
+        """That seed is this very node, by whatever name: never dial it again, nor count it as somebody to hear of."""
         if endpoint in self._seeds:
             self._seeds[endpoint].ourselves = True

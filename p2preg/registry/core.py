@@ -98,7 +98,7 @@ class RegistryCore:
 
     def handle(self, event: object, now: float, now_ms: int) -> list[Any]:
         """React to one event; the effects in the order in which they are to be carried out."""
-        self._now, self._now_ms = now, now_ms
+        self._now, self._now_ms, self._effects = now, now_ms, []
         match event:
             case events.Call():
                 self._call(event)
@@ -142,8 +142,7 @@ class RegistryCore:
                 self._expired(rest)
             case _:
                 raise AssertionError(f"no rule for {event!r}")
-        effects, self._effects = self._effects, []
-        return effects
+        return self._effects
 
     def _expired(self, timer: list[Any]) -> None:
         match timer:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import msgspec
@@ -140,6 +140,8 @@ class Directory:
             lease = LeaseBody.from_map(lease_cell.body)
         except RemoteProtocolError:
             return None  # relayed, but nothing that could be shown
+        if lease_cell.proof is not None:
+            lease = replace(lease, proof=lease_cell.proof)  # the same, so that it is held once
         home = lease_cell.writer
         contact = derive_contact(
             lease,

@@ -19,16 +19,15 @@ class GatheringStream(trio.abc.Stream):
     @asynccontextmanager
     async def gathered(self) -> AsyncIterator[None]:
         """Until the end of the block nothing leaves, and sending does not wait. By one task at a time."""
-        self._held = []
+        held = self._held = []
         try:
             yield
-        except BaseException:
-            self._held = None  # half of it may be wanted by nobody: whoever is cancelled here closes the stream
-            raise
-        async with self._lock:
-            data, self._held = b"".join(self._held), None
-            if data:
-                await self._stream.send_all(data)
+        finally:
+            self._held = None
+        # Not reached when the block failed: half of it may be wanted by nobody, and who is cancelled closes the stream.
+        if held:
+            async with self._lock:
+                await self._stream.send_all(b"".join(held))
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         if self._held is not None:

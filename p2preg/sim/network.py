@@ -13,7 +13,7 @@ from random import Random
 
 from p2preg.base.errors import RemoteProtocolError
 from p2preg.base.limits import FRAME_BYTES_MAX
-from p2preg.node.events import DialFailed, LinkDown, LinkUp, MessageReceived
+from p2preg.node.events import OURSELVES, DialFailed, LinkDown, LinkUp, MessageReceived
 from p2preg.sim.clock import Agenda
 from p2preg.sim.links import Attempt, End, Link, Port
 from p2preg.wire.messages import Gossip, Hello, IHave, Message, decode_message, encode_message
@@ -39,6 +39,7 @@ class Network:
         self._range = latency
         self._codec = codec
         self._ports: dict[str, Port] = {}
+        self._aliases: dict[str, str] = {}
         self._dark: dict[str, None] = {}  # endpoints of machines without power: nothing answers, not even a refusal
         self._links: dict[Pair, Link] = {}
         self._latencies: dict[Pair, float] = {}
@@ -51,6 +52,10 @@ class Network:
         """From now on it can be dialled."""
         self._ports[port.endpoint] = port
         self._dark.pop(port.endpoint, None)
+
+    def alias(self, name: str, port: Port) -> None:
+        """It can be dialled as `name`, too."""
+        self._aliases[name] = port.endpoint
 
     def detach(self, port: Port, *, silent: bool) -> None:
         """Its process has ended: the kernel says so to its peers, unless the machine is `silent` as well."""
@@ -126,19 +131,23 @@ class Network:
         """`LinkUp` or `DialFailed` follows, unless a link to `expected` is, or comes, up anyhow."""
         self.counts["dials"] += 1
         attempt = Attempt(dialler, dialler.incarnation, endpoint, expected)
-        answerer = self._ports.get(endpoint)
-        if endpoint in self._dark or (answerer is not None and self._is_apart(dialler, answerer)):
+        answerer = self._port_at(endpoint)
+        apart = answerer is not None and self._is_apart(dialler, answerer)
+        if apart or self._aliases.get(endpoint, endpoint) in self._dark:
             self._agenda.after(CONNECT_SECONDS, self._fail, attempt, "no connection in time")
         elif answerer is None:
             self._agenda.after(self._range[0], self._fail, attempt, "connection refused")
         else:
             self._agenda.after(DIAL_LATENCIES * self.latency(dialler, answerer), self._arrive, attempt)
 
+    def _port_at(self, endpoint: str) -> Port | None:
+        return self._ports.get(self._aliases.get(endpoint, endpoint))
+
     def _is_apart(self, a: Port, b: Port) -> bool:
         return (a.id, b.id) in self._cut or (b.id, a.id) in self._cut
 
     def _arrive(self, attempt: Attempt) -> None:
-        dialler, answerer = attempt.dialler, self._ports.get(attempt.endpoint)
+        dialler, answerer = attempt.dialler, self._port_at(attempt.endpoint)
         if not attempt.is_alive:
             return
         if answerer is None or self._is_apart(dialler, answerer):
@@ -164,7 +173,7 @@ class Network:
         dialler = attempt.dialler
         link = Link.between(attempt, answerer, said.epoch)
         self._links[_pair(dialler, answerer)] = link
-        up = LinkUp(answerer.id, True, answerer.endpoint, answered)
+        up = LinkUp(answerer.id, True, attempt.endpoint, answered)
         self._transmit(link, dialler, partial(self._enter, link, dialler, up))
         self._enter(link, answerer, LinkUp(dialler.id, False, dialler.endpoint, said))
 
@@ -258,7 +267,7 @@ def _refusal(attempt: Attempt, answerer: Port, link: Link | None, said: Hello, a
     """Why there will be no link instead of `link`; None when there will."""
     dialler = attempt.dialler
     if dialler is answerer:
-        return "both ends have the same identity"
+        return OURSELVES
     if attempt.expected not in (None, answerer.id):
         return "another identity answered"
     if link is not None and link.dialler.id == dialler.id and said.epoch < link.epoch:

@@ -19,15 +19,14 @@ def run(scale: Scale) -> Table:
     with registries(1) as [registry]:
         time.sleep(SETTLE_SECONDS)
         empty = machine.anonymous_bytes(registry.pid)
-        clients = fill(registry, scale.nodes)
+        guests = fill(registry, scale.nodes)
         time.sleep(SETTLE_SECONDS)
         filled = machine.anonymous_bytes(registry.pid)
         table.add("RSS without file pages, empty, MB", empty / 1e6, "", peers.RSS_EMPTY)
         table.add("- growth per node, kB", (filled - empty) / scale.nodes / 1e3, "≤ 2", peers.RSS_PER_NODE)
         _idle_clients(table, registry, scale)
         _first_sync(table, registry, scale)
-        for client in clients:
-            client.close()
+        guests.close()
         _restart(table, registry, scale)
     return table
 

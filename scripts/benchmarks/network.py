@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 
-from scripts.benchmarks.client import Client, batches, register_call
+from scripts.benchmarks.client import Client, batches, register_call, wait_any
 from scripts.benchmarks.media_nodes import MediaKey, descriptions, keys
 from scripts.benchmarks.registries import Registry
 
 KEYS_PER_CLIENT = 10_000  # a session may hold some more
 
 
-def fill(registry: Registry, count: int, seed: int = 7) -> list[Client]:
-    """Register so many nodes there; the clients that hold them, which must stay open for them to live."""
+class Guests:
+    """The clients behind registered nodes. A thread answers the registry's pings, or it would call them suspect."""
+
+    def __init__(self, clients: list[Client]) -> None:
+        self._clients = clients
+        self._ends = False
+        self._thread = threading.Thread(target=self._answer_pings, daemon=True)
+        self._thread.start()
+
+    def _answer_pings(self) -> None:
+        while not self._ends:
+            for client in wait_any(self._clients, 0.2):
+                client.receive()
+
+    def close(self) -> None:
+        """Vanish, as killed processes do."""
+        self._ends = True
+        self._thread.join()
+        for client in self._clients:
+            client.close()
+
+
+def fill(registry: Registry, count: int, seed: int = 7) -> Guests:
+    """Register so many nodes there, that live until they are closed."""
     described = descriptions(count, seed)
     known = keys(count, seed)
     clients = []
@@ -23,7 +46,7 @@ def fill(registry: Registry, count: int, seed: int = 7) -> list[Client]:
         client.authenticate(part)
         register(client, part, described[at : at + KEYS_PER_CLIENT])
         clients.append(client)
-    return clients
+    return Guests(clients)
 
 
 def register(client: Client, known: Sequence[MediaKey], described: Sequence[dict[str, object]]) -> None:

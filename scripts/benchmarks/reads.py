@@ -31,7 +31,7 @@ def run(scale: Scale) -> Table:
     one: list[float] = []
     many: list[float] = []
     with registries(1) as [registry]:
-        clients = fill(registry, scale.nodes, SEED)
+        guests = fill(registry, scale.nodes, SEED)
         client = Client(registry.rpc)
         ids = [key.id for key in keys(scale.nodes, SEED)]
         rng = Random(3)
@@ -47,8 +47,7 @@ def run(scale: Scale) -> Table:
             table, client, scale, "the same, ids only", THREE_AND_RANGE, 100, ("", ""), fields=["node_id"]
         )
         table.notes.append(f"the third query matches {ids_only} nodes")
-        for each in clients:
-            each.close()
+        guests.close()
     table.add("- a naive scan of the same dictionaries, p50 ms", _scan(scale), "", "in this run")
     for in_flight in (1, 64):
         table.add(

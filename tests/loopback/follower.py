@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from raw_client import PATIENCE, RawClient, digest_by_hand
+from handmade import digest_by_hand
+from raw_client import PATIENCE, RawClient
 
 EVENTS_MAX = 500
 REASONS = {"changed", "cordoned", "draining", "stopping", "stopped", "suspect", "unknown", "expired"}

@@ -52,7 +52,7 @@ class RegistryProcess:
         if self.keeps_ports and self.peer:
             listen, rpc = self.peer, self.authority
         command = [sys.executable, "-m", "p2preg", "node", "--data-dir", str(self.directory)]
-        command += ["--listen", listen, "--rpc", rpc, *self.arguments]
+        command += ["--listen", listen, "--rpc", rpc, *self.arguments]  # of an option given twice the last counts
         for seed in seeds:
             command += ["--seed", seed if isinstance(seed, str) else seed.peer]
         with self.log_path.open("ab") as log:
@@ -118,7 +118,7 @@ class RegistryProcess:
     @property
     def authority(self) -> str:
         """The host:port that clients dial."""
-        return self.rpc.removeprefix("ws://").rstrip("/")
+        return self.rpc.partition("://")[2].rstrip("/")
 
     @property
     def runs(self) -> bool:
@@ -159,8 +159,7 @@ def registries(
 ) -> Iterator[list[RegistryProcess]]:
     """So many registries, linked by one seed: the first. All are ended, and their logs judged, at the end."""
     found = [
-        RegistryProcess(directory / f"registry{number}", *arguments, keeps_ports=keeps_ports)
-        for number in range(count)
+        RegistryProcess(directory / f"registry{number}", *arguments, keeps_ports=keeps_ports) for number in range(count)
     ]
     try:
         first, *others = found
@@ -184,5 +183,3 @@ def end(processes: Sequence[RegistryProcess]) -> None:
             failures.append(failure)
     if failures:
         raise failures[0]
-
-

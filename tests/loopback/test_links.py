@@ -65,7 +65,7 @@ async def test_a_registry_does_not_link_with_itself() -> None:
     async with registry(SMALL) as alice:
         alice.transport.dial(alice.endpoint, None)
         await alice.inbox.wait_until(lambda: bool(alice.inbox.failures))
-        assert alice.inbox.failures[0][2] == "both ends have the same identity"
+        assert alice.inbox.failures[0][2] == "this registry itself answers there"
         assert alice.inbox.ups == []
 
 

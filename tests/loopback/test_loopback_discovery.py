@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from raw_client import ATTRIBUTES, Key, RawClient, connect, eventually, signed_advert, until_shown
+from handmade import ATTRIBUTES, Key, signed_advert
+from raw_client import RawClient, connect, eventually, until_shown
 from registry_process import RegistryProcess
 
 # name → what differs; registered in this order, in turn at three registries. `load` and `state` are told afterwards.

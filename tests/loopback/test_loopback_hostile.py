@@ -10,7 +10,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 import trio
-from raw_client import Key, RawClient, connect, eventually, until_shown
+from handmade import Key
+from raw_client import RawClient, connect, eventually, until_shown
 from registry_process import RegistryProcess, registries
 from trio_websocket import ConnectionClosed
 

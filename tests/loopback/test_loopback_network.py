@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import trio
 from follower import follow
-from raw_client import Key, RawClient, connect, eventually, until_shown
+from handmade import Key
+from raw_client import RawClient, connect, eventually, until_shown
 from registry_process import RegistryProcess, end, registries
 from trio_websocket import ConnectionClosed
 
@@ -167,6 +168,7 @@ async def test_kill_9_in_a_loop_of_registrations_loses_nothing_that_was_acknowle
             victim.kill()
             await client.until_closed()
         assert len(acknowledged) >= 100
+        await steady.call("node.leave", node_id=safe[1].id)  # while the victim cannot hear it
         wanted = {*acknowledged, *(key.id for key in safe)}
         victim.start()  # without a seed: it remembers whom it knew
         async with connect(victim.rpc) as client:
@@ -190,6 +192,9 @@ async def test_kill_9_in_a_loop_of_registrations_loses_nothing_that_was_acknowle
             explained = await client.call("node.explain", node_id=acknowledged[0])
             assert any("restarted" in reason for reason in explained["reasons"])
             await until_shown(client, safe[0].id, contact="live")
+        for registry in five:  # what is gone does not come back
+            async with connect(registry.rpc) as client:
+                await until_shown(client, safe[1].id, state="stopped", contact="expired")
 
 
 async def _register_until_it_dies(client: RawClient, region: str, acknowledged: list[str]) -> None:

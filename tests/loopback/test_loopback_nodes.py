@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import trio
 from follower import follow
-from raw_client import ATTRIBUTES, Key, RawClient, connect, eventually, now_ms, shown, until_shown, version_by_hand
+from handmade import ATTRIBUTES, Key, now_ms, version_by_hand
+from raw_client import RawClient, connect, eventually, shown, until_shown
 from registry_process import RegistryProcess
 
 GONE_SECONDS = 40.0  # silent for 10 s, then 15 s of grace; and patience

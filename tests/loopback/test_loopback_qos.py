@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from follower import follow
-from raw_client import Key, RawClient, connect, eventually, now_ms, shown, until_shown
+from handmade import Key, now_ms
+from raw_client import RawClient, connect, eventually, shown, until_shown
 
 GOOD = {"kind": "audio", "bitrate": 64_000, "fractionLost": 0.0, "roundTripTime": 0.02, "jitter": 0.002}
 POOR = {"kind": "video", "bitrate": 90_000, "fractionLost": 0.3, "roundTripTime": 0.9}

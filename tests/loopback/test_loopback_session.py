@@ -7,7 +7,8 @@ import secrets
 
 import pytest
 from cryptography.exceptions import InvalidSignature
-from raw_client import ATTRIBUTES, Key, RawClient, connect, eventually, hello_bytes, now_ms, until_shown, verifies
+from handmade import ATTRIBUTES, Key, hello_bytes, now_ms, verifies
+from raw_client import RawClient, connect, eventually, until_shown
 from registry_process import RegistryProcess
 
 

@@ -1,7 +1,8 @@
 """The connection of the SDK against a real websocket on loopback: calls, batches, notifications, and every bad end."""
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from client_registry import PATIENT, FakeRegistry, Refusal, Silence, Visitor, ru
 from trio_websocket import wrap_server_stream
 
 from p2preg.base.errors import ConfigError
+from p2preg.base.limits import CLIENT_CALLS_MAX, CLIENT_FRAMES_QUEUED_MAX, CLIENT_MESSAGE_BYTES_MAX
 from p2preg.client import CallTimeout, CannotConnect, ConnectionLost, RpcError, connect
 from p2preg.client.config import ClientConfig
 from p2preg.client.websocket import parse_url
@@ -222,9 +224,11 @@ async def test_tls_with_a_server_that_has_none_cannot_connect() -> None:
                 pass
 
 
-async def test_a_registry_that_falls_silent_is_lost() -> None:
+@asynccontextmanager
+async def deaf() -> AsyncIterator[str]:
+    """The URL of a websocket that is never read: no pong, no answer."""
+
     async def freeze(stream: trio.SocketStream) -> None:
-        """A websocket that is never served: no pong, no answer."""
         async with trio.open_nursery() as reader:
             request = await wrap_server_stream(reader, stream)
             await request.accept()
@@ -233,11 +237,14 @@ async def test_a_registry_that_falls_silent_is_lost() -> None:
 
     async with trio.open_nursery() as nursery:
         [listener] = await nursery.start(partial(trio.serve_tcp, freeze, 0, host="127.0.0.1"))
-        port = listener.socket.getsockname()[1]
-        async with connect(f"ws://127.0.0.1:{port}/", config=HASTY) as connection:
-            with trio.fail_after(PATIENT):
-                assert "silent for 0.2 s" in str(await connection.wait_lost())
+        yield f"ws://127.0.0.1:{listener.socket.getsockname()[1]}/"
         nursery.cancel_scope.cancel()
+
+
+async def test_a_registry_that_falls_silent_is_lost() -> None:
+    async with deaf() as url, connect(url, config=HASTY) as connection:
+        with trio.fail_after(PATIENT):
+            assert "silent for 0.2 s" in str(await connection.wait_lost())
 
 
 # --- URLs ---------------------------------------------------------------------------------------------------------
@@ -263,3 +270,46 @@ def test_the_authority_of_a_url_is_lower_case_with_its_port(url: str, authority:
 def test_what_is_no_url_of_a_registry_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="ws://host:port/"):
         parse_url(url)
+
+
+# --- caps ---------------------------------------------------------------------------------------------------------
+
+
+async def test_calls_beyond_the_cap_wait_until_there_is_room() -> None:
+    alice = FakeRegistry("alice")
+
+    def never(params: Any, visitor: Visitor) -> None:
+        raise Silence
+
+    alice.handlers["never"] = never
+    async with running(alice), connect(alice.url) as connection, trio.open_nursery() as nursery:
+        for _ in range(CLIENT_CALLS_MAX + 3):
+            nursery.start_soon(connection.call, "never")
+        await alice.wait_call("never", CLIENT_CALLS_MAX)
+        with trio.move_on_after(0.1):
+            await connection.call("rpc.ping")
+        assert alice.methods == ["never"] * CLIENT_CALLS_MAX
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_message_that_is_too_large_ends_the_connection() -> None:
+    alice = FakeRegistry("alice")
+    async with running(alice), connect(alice.url) as connection:
+        await connection.call("rpc.ping")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(alice.visitors[0].notify, "news", "x" * CLIENT_MESSAGE_BYTES_MAX)
+            with trio.fail_after(PATIENT):
+                assert "1009" in str(await connection.wait_lost())
+            nursery.cancel_scope.cancel()
+
+
+async def test_messages_beyond_the_queue_wait_for_a_registry_that_does_not_read() -> None:
+    sent = 0
+    async with deaf() as url, connect(url, config=ClientConfig(close=0.1)) as connection:
+        with trio.CancelScope() as full:
+            while True:
+                full.deadline = trio.current_time() + 0.3
+                await connection.notify("news", "x" * 10_000)
+                sent += 1
+    # The system's buffers take some more, but never for ever.
+    assert CLIENT_FRAMES_QUEUED_MAX <= sent < 4 * CLIENT_FRAMES_QUEUED_MAX

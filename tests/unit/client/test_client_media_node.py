@@ -1,70 +1,16 @@
-"""A Media Node against scripted registries: where it registers, how it stays, when it moves, and how it goes."""
+"""A Media Node against scripted registries: where it registers, how it stays, and when it moves."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from random import Random
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
-from client_registry import FRESH, PATIENT, FakeRegistry, Refusal, Silence, Visitor, running
+from client_node import ATTRIBUTES, BOB, attached, kinds, make_node, refuse, sees
+from client_registry import FRESH, FakeRegistry, Visitor, running
 
 from p2preg.base.errors import ConfigError
-from p2preg.client import Displaced, MediaNode, NodeEvent, NotRunning, RpcError
+from p2preg.client import Displaced, MediaNode, NotRunning, RpcError
 from p2preg.client.proving import unix_ms
-from p2preg.crypto.keys import IdentityKey
-
-BOB = IdentityKey(b"bob".ljust(32, b"."))
-ATTRIBUTES: dict[str, Any] = {
-    "kind": "sfu",
-    "endpoints": [{"purpose": "signalling", "url": "wss://sfu.example/ws"}],
-    "codecs": ["audio/opus"],
-}
-
-
-@pytest.fixture
-def clock() -> trio.testing.MockClock:
-    """Time passes when nothing else happens. The registries are in this process: what is sent has arrived."""
-    return trio.testing.MockClock(autojump_threshold=0.01)
-
-
-def make_node(*registries: FakeRegistry, **options: Any) -> tuple[MediaNode, list[NodeEvent]]:
-    events: list[NodeEvent] = []
-    urls = [registry.url for registry in registries]
-    node = MediaNode(BOB, ATTRIBUTES, registries=urls, on_event=events.append, rng=Random(1), **options)
-    return node, events
-
-
-@asynccontextmanager
-async def attached(*registries: FakeRegistry, **options: Any) -> AsyncIterator[tuple[MediaNode, list[NodeEvent]]]:
-    node, events = make_node(*registries, **options)
-    async with node:
-        with trio.fail_after(PATIENT):
-            await node.wait_attached()
-        yield node, events
-
-
-def kinds(events: list[NodeEvent]) -> list[str]:
-    return [event.kind for event in events]
-
-
-def sees(node: MediaNode, home: FakeRegistry, contact: str = "live") -> list[dict[str, Any]]:
-    return [{"node_id": node.node_id, "version": "0" * 32, "home": home.registry_id, "contact": contact}]
-
-
-def refuse(code: int, reason: str, *, times: int = 10**9, **data: Any) -> Any:
-    """A handler that refuses so many times; then it hands over to the usual one."""
-    left = [times]
-
-    def handler(params: Any, visitor: Visitor, usual: Any = None) -> Any:
-        left[0] -= 1
-        if left[0] < 0:
-            return usual(params, visitor)
-        raise Refusal(code, reason, **data)
-
-    return handler
-
 
 # --- registering --------------------------------------------------------------------------------------------------
 
@@ -315,121 +261,3 @@ async def test_a_displaced_node_stops_and_says_why(clock: object) -> None:
                 await trio.sleep_forever()
         assert "node.leave" not in alice.methods
     assert kinds(events) == ["connecting", "created", "displaced"]
-
-
-# --- what its owner says ------------------------------------------------------------------------------------------
-
-
-async def test_load_is_told_at_once_and_to_the_next_home_as_well(clock: object) -> None:
-    alice, carol = FakeRegistry("alice"), FakeRegistry("carol")
-    async with running(alice, carol), attached(alice, carol) as (node, _):
-        await node.set_load({"load": 0.25})
-        assert (await alice.wait_call("node.load"))["load"] == 0.25
-        alice.stop()
-        assert await carol.wait_call("node.load") == alice.calls[-1][1]
-
-
-async def test_load_that_was_set_before_there_was_a_home_is_told_to_the_first(clock: object) -> None:
-    alice = FakeRegistry("alice")
-    async with running(alice):
-        node, _ = make_node(alice)
-        await node.set_load({"load": 0.5})
-        async with node:
-            assert (await alice.wait_call("node.load"))["load"] == 0.5
-
-
-async def test_a_load_that_is_refused_is_an_error_for_who_set_it_and_not_repeated(clock: object) -> None:
-    alice, carol = FakeRegistry("alice"), FakeRegistry("carol")
-    alice.handlers["node.load"] = refuse(-32602, "params.invalid")
-    async with running(alice, carol), attached(alice, carol) as (node, _):
-        with pytest.raises(RpcError, match=r"params\.invalid"):
-            await node.set_load({"lod": 1})
-        alice.stop()
-        await carol.wait_call("node.renew")
-        await node.wait_attached()
-        assert "node.load" not in carol.methods
-
-
-async def test_a_state_is_told_again_to_a_new_home_which_may_not_have_heard_of_it(clock: object) -> None:
-    alice, carol = FakeRegistry("alice"), FakeRegistry("carol")
-    async with running(alice, carol), attached(alice, carol) as (node, _):
-        assert await node.drain("cordoned", reason="upgrade") == "cordoned"
-        alice.stop()
-        drained = await carol.wait_call("node.drain")
-        assert drained == {"node_id": node.node_id, "level": "cordoned", "reason": "upgrade"}
-        await node.wait_attached()
-        assert await node.resume() == "serving"
-
-
-async def test_stopping_is_told_to_a_new_home_by_way_of_draining(clock: object) -> None:
-    alice, carol = FakeRegistry("alice"), FakeRegistry("carol")
-    levels: list[str] = []
-
-    def only_from_draining(params: Any, visitor: Visitor) -> Any:
-        if params["level"] == "stopping" and levels[-1:] != ["draining"]:
-            raise Refusal(-32002, "node.bad_transition")
-        levels.append(params["level"])
-        return {"state": params["level"]}
-
-    carol.handlers["node.drain"] = only_from_draining
-    async with running(alice, carol), attached(alice, carol) as (node, _):
-        await node.drain()
-        await node.drain("stopping")
-        alice.stop()
-        await carol.wait_for(lambda: levels == ["draining", "stopping"])
-
-
-async def test_a_move_that_is_not_allowed_is_an_error_for_who_asked(clock: object) -> None:
-    alice = FakeRegistry("alice")
-    alice.handlers["node.drain"] = refuse(-32002, "node.bad_transition")
-    async with running(alice), attached(alice) as (node, _):
-        with pytest.raises(RpcError, match=r"node\.bad_transition"):
-            await node.drain("stopping")
-        assert node.state == "serving"
-
-
-async def test_a_state_that_was_asked_for_while_the_home_went_away_reaches_the_next(clock: object) -> None:
-    alice, carol = FakeRegistry("alice"), FakeRegistry("carol")
-
-    def die(params: Any, visitor: Visitor) -> Any:
-        alice.stop()
-        return {}
-
-    alice.handlers["node.drain"] = die
-    async with running(alice, carol), attached(alice, carol) as (node, _):
-        assert await node.drain() == "draining"
-        assert node.registry_id == carol.registry_id
-
-
-async def test_a_new_description_is_registered_at_once(clock: object) -> None:
-    alice = FakeRegistry("alice")
-    async with running(alice), attached(alice, signed=False) as (node, _):
-        await node.describe({**ATTRIBUTES, "region": "eu-west"})
-        assert (await alice.wait_call("node.register", 2))["attributes"]["region"] == "eu-west"
-
-
-async def test_leaving_ends_a_node_that_has_no_home(clock: object) -> None:
-    alice = FakeRegistry("alice")
-    async with running(alice):
-        alice.stop()
-        node, _ = make_node(alice)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(node.run)
-            with trio.fail_after(PATIENT):
-                await trio.testing.wait_all_tasks_blocked()
-                await node.leave()
-
-
-async def test_leaving_takes_no_longer_than_its_deadline(clock: object) -> None:
-    alice = FakeRegistry("alice")
-
-    def never(params: Any, visitor: Visitor) -> None:
-        raise Silence
-
-    alice.handlers["node.leave"] = never
-    async with running(alice):
-        began = trio.current_time()
-        async with attached(alice) as (_, events):
-            pass
-        assert trio.current_time() - began < 6.0
-    assert "left" not in kinds(events)

@@ -17,11 +17,6 @@ from p2preg.client.watcher import FRESHNESS_SYNCED_SECONDS
 UNSYNCED = {**FRESH, "synced": False}
 
 
-@pytest.fixture
-def clock() -> trio.testing.MockClock:
-    return trio.testing.MockClock(autojump_threshold=0.01)
-
-
 def node_of(number: int, version: int = 1) -> dict[str, Any]:
     return {"node_id": f"{number:064x}", "version": f"{version * 1000 + number:032x}", "state": "serving"}
 

@@ -227,7 +227,7 @@ def test_a_dial_that_could_only_lose_is_not_made() -> None:
 
 
 def test_reaching_oneself_is_an_error() -> None:
-    with pytest.raises(RemoteProtocolError, match="same identity"):
+    with pytest.raises(RemoteProtocolError, match="this registry itself"):
         End(ALICE).table.check_peer(ALICE)
 
 

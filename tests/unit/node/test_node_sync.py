@@ -1,0 +1,112 @@
+"""When a node reconciles with whom, and when it says that it is synced."""
+
+from __future__ import annotations
+
+from random import Random
+
+from p2preg.node.sync import AGAIN_SECONDS, IN_VAIN_SECONDS, RESULTS_MAX, SyncStatus
+
+ALICE, BOB, CAROL = b"a" * 32, b"b" * 32, b"c" * 32
+INTERVAL = 30.0
+
+
+def status(*peers: bytes) -> SyncStatus:
+    sync = SyncStatus(INTERVAL, Random(1), 0.0)
+    for peer in peers:
+        sync.peer_up(peer, 0.0)
+    return sync
+
+
+def session(sync: SyncStatus, now: float, ok: bool = True, repaired: int = 0) -> bytes:
+    """One that is due, and how it ended."""
+    peer = sync.due(now)
+    assert peer is not None
+    sync.ended(peer, ok, repaired, now)
+    return peer
+
+
+def test_the_first_peer_is_asked_at_once_and_then_a_second_one() -> None:
+    sync = status(ALICE, BOB)
+    first = session(sync, 0.0)
+    assert sync.next_at() == AGAIN_SECONDS
+    assert not sync.synced(0.0, has_peers=True)
+    assert session(sync, AGAIN_SECONDS) != first
+    assert sync.synced(1.0, has_peers=True)
+
+
+def test_once_synced_a_session_takes_place_every_30_s_give_or_take_a_half() -> None:
+    sync, now = status(ALICE, BOB), 0.0
+    for _ in range(3):
+        session(sync, now)
+        now = sync.next_at()
+    pauses = []
+    for _ in range(200):
+        session(sync, now)
+        pauses.append(sync.next_at() - now)
+        now = sync.next_at()
+    assert INTERVAL / 2 <= min(pauses) < 17.0
+    assert 43.0 < max(pauses) <= INTERVAL * 1.5
+
+
+def test_the_only_peer_suffices() -> None:
+    sync = status(ALICE)
+    session(sync, 0.0)
+    assert sync.synced(0.0, has_peers=True)
+
+
+def test_a_repair_is_followed_by_another_session_and_means_not_synced() -> None:
+    sync = status(ALICE, BOB)
+    session(sync, 0.0)
+    session(sync, 1.0, repaired=3)
+    assert not sync.synced(1.0, has_peers=True)
+    assert sync.next_at() == 1.0 + AGAIN_SECONDS
+    session(sync, 2.0)
+    session(sync, 3.0)
+    assert sync.synced(3.0, has_peers=True)
+
+
+def test_a_session_that_failed_says_nothing() -> None:
+    sync = status(ALICE)
+    session(sync, 0.0, ok=False)
+    assert not sync.synced(0.0, has_peers=True)
+    session(sync, 1.0)
+    assert sync.synced(1.0, has_peers=True)
+
+
+def test_whoever_has_no_peers_is_synced_and_whoever_reached_none_is_not_for_half_an_hour() -> None:
+    sync = status()
+    assert sync.synced(0.0, has_peers=False)
+    assert not sync.synced(IN_VAIN_SECONDS, has_peers=True)
+    assert sync.synced(IN_VAIN_SECONDS + 1, has_peers=True)
+
+
+def test_with_nobody_to_ask_it_looks_again_soon() -> None:
+    sync = status()
+    assert sync.due(5.0) is None
+    assert sync.next_at() == 5.0 + AGAIN_SECONDS
+
+
+def test_a_peer_is_not_asked_twice_at_a_time() -> None:
+    sync = status(ALICE)
+    assert sync.due(0.0) == ALICE
+    assert sync.due(50.0) is None
+    sync.peer_down(ALICE)
+    sync.peer_up(ALICE, 60.0)
+    assert sync.due(60.0) == ALICE
+
+
+def test_something_missed_brings_the_next_session_forward_but_not_on_top_of_the_last() -> None:
+    sync = status(ALICE)
+    session(sync, 0.0)
+    sync.soon(0.1)
+    assert sync.next_at() == AGAIN_SECONDS
+    session(sync, AGAIN_SECONDS)
+    sync.soon(10.0)
+    assert sync.next_at() == 10.0
+
+
+def test_the_results_of_many_peers_are_forgotten_in_the_end() -> None:
+    sync = status()
+    for number in range(RESULTS_MAX + 5):
+        sync.ended(number.to_bytes(32), True, 0, float(number))
+    assert len(sync._clean) == RESULTS_MAX
