@@ -22,6 +22,7 @@ from p2preg.registry.attributes import fields_of, known_of, shown_of
 from p2preg.registry.contact import LIVE, Contact, derive_contact, is_allocatable
 from p2preg.registry.homes import Homes
 from p2preg.registry.load import LoadPage, shown_load
+from p2preg.registry.states import STOPPED
 from p2preg.registry.units import from_micro
 from p2preg.wire import cbor
 
@@ -149,6 +150,8 @@ class Directory:
             home_epoch=self._homes.epoch(home),
             keep_live=self._homes.preserving and old is not None and old.contact == LIVE,
         )
+        if lease.state == STOPPED:
+            self._loads.pop(node_id, None)  # should it come back, it is another run of it
         load = self._loads.get(node_id)
         if load is not None and load.home != home:
             load = None  # load counts from the current home only

@@ -190,7 +190,7 @@ def test_a_node_that_left_does_not_come_back_with_a_registry_that_was_away() -> 
     away.start()
     world.run(15.0)
     assert everywhere(world, node, "expired")
-    world.run(3000.0)
+    world.run(2450.0)
     assert everywhere(world, node, None)
     assert all(node.id not in b"".join(held_by(host)) for host in world.hosts)
 

@@ -8,6 +8,7 @@ import pytest
 from sim_scenes import agree, contact, everywhere, formed
 
 from p2preg.base.errors import Refused
+from p2preg.cells.network import NetworkFile
 from p2preg.sim import World
 from p2preg.sim.host import Host
 from p2preg.sim.media import MediaNode
@@ -219,11 +220,13 @@ def test_an_unchanged_description_is_published_again_only_in_the_second_half_of_
 
 
 def test_a_home_refreshes_the_plain_adverts_of_its_attached_nodes() -> None:
-    world = formed(15, 1)
+    life_ms = int(HALF_A_DAY * 1000) + 60_000  # so the second half of its life begins after a minute
+    lives = {1: 1_800_000, 2: life_ms, 3: 1_800_000}
+    world = formed(15, 1, network_file=NetworkFile("brief", lives=lives))
     [node] = world.register(world.hosts[0])
     first = node.registered["advert_expires_ms"] if node.registered else 0
-    world.run(HALF_A_DAY + 700.0)
+    world.run(700.0)
     held = world.hosts[0].node.held.current_advert(node.id)
     assert held is not None
-    assert held.end_ms > first + 40_000_000
+    assert held.end_ms > first + 500_000
     assert contact(world.hosts[0], node) == "live"

@@ -96,6 +96,16 @@ def test_one_that_is_its_own_seed_is_alone() -> None:
     assert world.network.counts["dials"] == 0
 
 
+def test_one_that_finds_itself_behind_another_name_is_alone() -> None:
+    world = World(15)
+    lone = world.add_registry("myself.example:4010", start=False)
+    world.network.alias("myself.example:4010", lone)
+    lone.start()
+    world.run(120.0)
+    assert freshness(world, lone)["synced"]
+    assert world.network.counts["dials"] == 1
+
+
 def test_a_registry_whose_seeds_do_not_answer_is_not_synced_for_half_an_hour() -> None:
     world = World(9)
     hopeful = world.add_registry("10.9.9.9:4010")

@@ -97,3 +97,15 @@ def test_a_late_registry_is_told_of_load_and_quality_within_15_s() -> None:
     seen = shown(world, late, node)
     assert seen["load"]["load"] == 0.5
     assert "qos" in seen
+
+
+def test_a_node_that_left_and_comes_back_has_no_load_until_it_says_one() -> None:
+    world = formed(6, 3)
+    [node] = world.register(world.hosts[0])
+    call(node, "node.load", load=0.5)
+    world.run(1.0)
+    call(node, "node.leave")
+    world.run(1.0)
+    world.attach(node, world.hosts[0])
+    world.run(1.0)
+    assert loads(world, node) == [None] * 3
