@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import signal
+import sys
 
 from scripts.benchmarks import machine
 from scripts.benchmarks.scale import QUICK, Scale
@@ -12,6 +14,7 @@ from scripts.benchmarks.topics import TOPICS
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exit ends the registries too, a signal would not
     parser = argparse.ArgumentParser(prog="scripts/bench", description="How fast p2preg is, beside other systems.")
     parser.add_argument("topics", nargs="*", metavar="NAME", help=f"of {', '.join(TOPICS)}; default: all")
     parser.add_argument("--quick", action="store_true", help="a tenth of everything: to see that it runs")

@@ -252,6 +252,19 @@ def test_a_stalled_event_loop_judges_nobody_dead() -> None:
         assert all(contact(world.hosts[0], node) == "live" for node in nodes)
 
 
+def test_whoever_stood_still_itself_gives_the_others_time_to_be_heard_again() -> None:
+    """Two registries on one machine that was paused; the observer is back first."""
+    world = formed(21, 6)
+    observer, home = world.hosts[:2]
+    [node] = world.register(home)
+    world.run(2.0)
+    observer.stall(20.0)
+    home.stall(24.0)
+    for _ in range(40):
+        world.run(1.0)
+        assert contact(observer, node) == "live"
+
+
 def test_a_home_that_hears_nobody_tells_its_nodes() -> None:
     world = formed(17, 5)
     [node] = world.register(world.hosts[0])

@@ -142,8 +142,10 @@ def test_whatever_a_peer_says_nothing_raises_and_every_invariant_holds(said: lis
     mallory = linked(world, alice)
     for message, pause in said:
         if alice.id not in mallory.links:
+            mallory = world.add_stranger()  # another identity: this one is shunned
             mallory.dial(alice)
             world.run(0.5)
+        assert alice.id in mallory.links
         mallory.say(alice, message)
         world.run(pause)
     world.run(10.0)
