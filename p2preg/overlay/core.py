@@ -16,7 +16,7 @@ from p2preg.base.effects import Disconnect, Misbehaved, Schedule, Send
 from p2preg.base.events import ConnectFailed, Expired, NeighborUp, PeerDown, PeerUp, Received
 from p2preg.base.limits import OVERLAY_DEBT_MAX, OVERLAY_LINKS_MAX
 from p2preg.overlay.config import OverlayConfig
-from p2preg.overlay.events import Member, MemberGone, Shutdown
+from p2preg.overlay.events import Member, MemberGone
 from p2preg.overlay.links import Link
 from p2preg.overlay.neighbourhood import Neighbourhood
 from p2preg.overlay.repair import Repair
@@ -50,7 +50,6 @@ class OverlayCore:
         self._repair = Repair(self._hood)
         self._walks = Walks(self._hood, cell_of)
         self._shuffle_at: float | None = None
-        self._shut = False
 
     # --- what others may ask --------------------------------------------------------------------------------
 
@@ -83,9 +82,7 @@ class OverlayCore:
     # --- the door -------------------------------------------------------------------------------------------
 
     def handle(self, event: object, now: float) -> list[object]:
-        """Take one event in. Nothing follows a `Shutdown`."""
-        if self._shut:
-            return []
+        """Take one event in."""
         match event:
             case Received(peer, message):
                 self._on_message(peer, message, now)
@@ -101,8 +98,6 @@ class OverlayCore:
                 self._on_member(peer, prefix, now)
             case MemberGone(peer):
                 self._on_member_gone(peer, now)
-            case Shutdown():
-                self._on_shutdown()
             case _:
                 raise AssertionError(f"no rule for {event!r}")
         effects, self._hood.effects = self._hood.effects, []
@@ -211,13 +206,6 @@ class OverlayCore:
         self._hood.ring.remove(peer)
         self._hood.passive.remove(peer)
         self._repair.schedule_ring(now)
-
-    def _on_shutdown(self) -> None:
-        for peer in self._hood.neighbours:
-            self._hood.part(peer)
-        for peer in list(self._hood.requests):
-            self._repair.withdraw(peer)
-        self._shut = True
 
     # --- the handshake --------------------------------------------------------------------------------------
 

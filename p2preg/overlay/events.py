@@ -23,11 +23,6 @@ class MemberGone:
 
 
 @dataclass(frozen=True, slots=True)
-class Shutdown:
-    """An event: take leave of all neighbours. The core does nothing afterwards."""
-
-
-@dataclass(frozen=True, slots=True)
 class Learned:
     """An effect: `peer` sent these registry cells, unopened. The node verifies them and answers with `Member`s."""
 

@@ -48,7 +48,7 @@ class Greeting:
         self._rpc_url = rpc_url
         self._failover = failover
 
-    def greet(self, session: Session, request: params.Hello, now_ms: int) -> results.Hello:
+    def greet(self, session: Session, request: params.Hello, now_ms: int) -> results.Greeted:
         """The answer, signed over the client's nonce if it gave one. -32600 the second time."""
         if session.greeted:
             raise Refused(-32600, "request.invalid", "session.hello comes once in a session")
@@ -56,7 +56,7 @@ class Greeting:
         session.agent = request.agent
         nonce = bytes.fromhex(request.client_nonce) if request.client_nonce is not None else b""
         message = hello_message(self._network, self._key.public, nonce, session.nonce)
-        return results.Hello(
+        return results.Greeted(
             registry_id=self._key.public.hex(),
             epoch=self._epoch,
             network=self._network,

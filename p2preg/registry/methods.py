@@ -37,7 +37,7 @@ METHODS = {
         Method("rpc.discover", params.Nothing, dict, "open", "This document."),
         Method("rpc.ping", params.Nothing, results.Time, "open", "The registry's time."),
         Method(
-            "session.hello", params.Hello, results.Hello, "open",
+            "session.hello", params.Hello, results.Greeted, "open",
             "Who this registry is, its nonce for logins, its limits, and registries to fail over to. Once a session.",
         ),
         Method(

@@ -25,7 +25,7 @@ class Limits(Result, frozen=True):
     keys: int
 
 
-class Hello(Result, frozen=True):
+class Greeted(Result, frozen=True):
     registry_id: str
     epoch: int
     network: str

@@ -72,6 +72,31 @@ def test_a_socket_that_stays_silent_expires_and_its_lease_ends() -> None:
     assert everywhere(world, node, None)
 
 
+def test_a_socket_that_was_silent_and_closes_does_not_bring_an_expired_node_back() -> None:
+    world = formed(41, 3)
+    [node] = world.register(world.hosts[0])
+    assert node.client is not None
+    node.client.fall_silent()
+    world.run(10.0 + GONE_SECONDS + 1.0)
+    assert everywhere(world, node, "expired")
+    node.client.close()
+    for _ in range(20):
+        world.run(1.0)
+        assert everywhere(world, node, "expired")
+
+
+def test_a_silent_socket_that_closes_gives_its_node_no_second_grace() -> None:
+    world = formed(42, 3)
+    [node] = world.register(world.hosts[0])
+    assert node.client is not None
+    node.client.fall_silent()
+    world.run(10.0 + GONE_SECONDS - 3.0)
+    assert everywhere(world, node, "suspect")
+    node.client.close()
+    world.run(5.0)
+    assert everywhere(world, node, "expired")
+
+
 def test_a_healthy_node_is_live_for_hours_and_costs_one_lease_in_ten_minutes() -> None:
     world = formed(5, 3)
     [node] = world.register(world.hosts[0])

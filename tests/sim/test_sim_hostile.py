@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -11,10 +12,12 @@ from sim_scenes import agree, contact, everywhere, formed, freshness, knows_all
 
 from p2preg.base import limits
 from p2preg.broadcast.batch import Batch, Page, sign_batch
-from p2preg.cells.cell import REGISTRY, sign_cell
+from p2preg.cells.cell import ADVERT, LEASE, REGISTRY, sign_cell
+from p2preg.cells.lease import LeaseBody, Proof
 from p2preg.sim import World, check_host
 from p2preg.sim.clock import START_MS
 from p2preg.sim.host import Host
+from p2preg.sim.media import PLAIN
 from p2preg.sim.stranger import Stranger
 from p2preg.wire.messages import (
     Announcement,
@@ -261,3 +264,26 @@ def test_a_registry_that_says_it_is_ours_from_the_future_halts_us_only_with_our_
     again.say(alice, ForwardJoin(stolen, 1))
     world.run_until(lambda: alice.halted, 5.0)
     assert knows_all(world.hosts[1], 4) or knows_all(world.hosts[1], 5)
+
+
+@pytest.mark.parametrize("state", ["draining", "serving", "no state that we know" * 80])
+def test_what_another_home_wrote_about_a_node_never_keeps_its_new_home_from_writing_leases(state: str) -> None:
+    """Mallory's lease is as large as a cell may be, with a state that a registration carries over."""
+    world = World(8, check=True)
+    alice = world.add_registry()
+    mallory = linked(world, alice)
+    node = world.add_node()
+    now_ms = alice.clock.now_ms
+    unsigned = Proof("m:1", bytes(32), node.next_seq(), bytes(64))
+    proof = replace(unsigned, signature=node.key.sign(unsigned.message(world.network_file.network, mallory.id)))
+    reason = "x" * (3_660 - len(state))
+    body = LeaseBody(0, 0, state, 1, proof, reason=reason).to_map()
+    lease = sign_cell(mallory.key, world.network_file, node.id, LEASE, now_ms, body)
+    advert = sign_cell(mallory.key, world.network_file, node.id, ADVERT, now_ms, PLAIN)
+    mallory.say(alice, Gossip(batch_of(world, "stranger 0", cells=[mallory.cell.raw, lease.raw, advert.raw]).raw))
+    world.run_until(lambda: contact(alice, node) is not None, 5.0)
+    world.run(1.0)
+    registered = world.attach(node, alice)
+    assert registered["state"] in ("draining", "serving")
+    node.leave_socket()
+    world.run_until(lambda: contact(alice, node) == "suspect", 2.0)

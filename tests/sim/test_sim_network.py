@@ -8,7 +8,7 @@ from sim_scenes import formed
 from p2preg.cells.cell import Cell
 from p2preg.node.events import DialFailed, LinkDown, LinkUp, MessageReceived
 from p2preg.sim import World
-from p2preg.sim.clock import START_MS, Agenda
+from p2preg.sim.clock import START_MS, Agenda, WallClock
 from p2preg.sim.disk import Disk
 from p2preg.sim.network import CONNECT_SECONDS, SILENCE_SECONDS
 from p2preg.sim.stranger import Stranger
@@ -18,20 +18,20 @@ from p2preg.wire.messages import Gossip, Ping
 class Listener(Stranger):
     """A stranger that keeps every event with its time."""
 
+    def __init__(self, world: World, number: int) -> None:
+        key, endpoint = world.key(f"listener {number}"), f"10.1.{number}.1:1"
+        self.agenda = world.agenda
+        self.events: list[tuple[float, object]] = []
+        super().__init__(key, endpoint, world.network_file, world.network, WallClock(world.agenda))
+
     def post(self, event: object) -> None:
         super().post(event)
-        self.events.append((round(self.clock.agenda.now, 6), event))
+        self.events.append((round(self.agenda.now, 6), event))
 
 
 def pair(seed: int = 1) -> tuple[World, Listener, Listener]:
     world = World(seed, latency=(0.1, 0.1))
-    ends = []
-    for number, name in enumerate(("alice", "bob")):
-        clock = world.add_registry(start=False).clock
-        end = Listener(world.key(name), f"10.1.{number}.1:1", world.network_file, world.network, clock)
-        end.clock, end.events = clock, []
-        ends.append(end)
-    return world, ends[0], ends[1]
+    return world, Listener(world, 0), Listener(world, 1)
 
 
 def dial(world: World, one: Listener, other: Listener) -> None:
@@ -175,7 +175,7 @@ def test_a_registry_is_not_linked_with_itself_nor_twice_with_another() -> None:
 
 
 def test_things_happen_in_the_order_of_their_time_and_then_of_their_entry() -> None:
-    agenda, done = Agenda(), []
+    agenda, done = Agenda(), list[str]()
     for at, name in ((2.0, "c"), (1.0, "a"), (1.0, "b"), (9.0, "late")):
         agenda.at(at, done.append, name)
     while agenda.step(5.0):

@@ -109,3 +109,39 @@ def test_a_node_that_left_and_comes_back_has_no_load_until_it_says_one() -> None
     world.attach(node, world.hosts[0])
     world.run(1.0)
     assert loads(world, node) == [None] * 3
+
+
+def test_the_age_of_a_load_is_that_of_its_measurement_at_its_home_as_elsewhere() -> None:
+    world = formed(7, 3)
+    [node] = world.register(world.hosts[0])
+    world.run(1.0)
+    call(node, "node.load", load=0.5, measured_ms=node.clock.now_ms - 10_000)
+    for seconds in (1.0, 100.0):
+        world.run(seconds)
+        ages = [shown(world, host, node)["load_age_s"] for host in world.hosts]
+        assert min(ages) >= 10.0 + seconds - 0.5
+        assert max(ages) - min(ages) < 1.0
+
+
+def test_a_load_that_comes_with_the_proof_for_a_new_home_is_seen_everywhere() -> None:
+    world = formed(8, 3)
+    [node] = world.register(world.hosts[0], signed=True)
+    world.run(1.0)
+    client = world.add_client(world.hosts[1])
+    client.hello()
+    client.authenticate(node.key, "node", node.next_seq())
+    client.call("node.renew", load={"load": 0.75}, **node.proof_params(client))
+    world.run(1.0)
+    assert [load and load["load"] for load in loads(world, node)] == [0.75] * 3
+
+
+def test_a_load_that_is_sent_before_the_registration_is_acknowledged_is_seen_everywhere() -> None:
+    world = formed(9, 3)
+    node = world.add_node()
+    client = world.add_client(world.hosts[0])
+    client.hello()
+    client.authenticate(node.key, "node", node.next_seq())
+    client.send("node.register", **node.description())
+    client.call("node.load", load=0.25)
+    world.run(1.0)
+    assert [load and load["load"] for load in loads(world, node)] == [0.25] * 3

@@ -7,7 +7,6 @@ from overlay_network import Network, degrees, everybody
 
 from p2preg.base.effects import Connect, Send
 from p2preg.base.limits import RING_MAX
-from p2preg.overlay.events import Shutdown
 from p2preg.wire.messages import Shuffle, ShuffleReply
 
 
@@ -175,15 +174,6 @@ def test_the_two_halves_of_a_partition_find_each_other_again() -> None:
     network.run(160.0 + 100.0)
     assert network.is_connected()
     assert network.ring_holds()
-
-
-def test_a_farewell_leaves_no_trace_at_the_others() -> None:
-    network = grown(1, 5)
-    network.run(10.0)
-    leaver = next(iter(network.nodes))
-    network.inject(leaver, Shutdown())
-    network.run(11.0)
-    assert all(leaver not in core.neighbours for core in everybody(network))
 
 
 def test_the_same_seed_gives_the_same_trace() -> None:

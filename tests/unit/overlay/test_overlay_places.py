@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
-from p2preg.base.effects import Connect, Disconnect, Misbehaved, Schedule, Send
-from p2preg.base.events import ConnectFailed, Expired, NeighborDown, NeighborUp, PeerDown, PeerUp, Received
+from p2preg.base.effects import Connect, Misbehaved, Schedule, Send
+from p2preg.base.events import ConnectFailed, Expired, NeighborUp, PeerDown, PeerUp, Received
 from p2preg.base.limits import (
     OVERLAY_DEBT_MAX,
     OVERLAY_FORWARD_JOIN_RATE,
@@ -18,7 +18,7 @@ from p2preg.base.limits import (
 )
 from p2preg.overlay.config import OverlayConfig
 from p2preg.overlay.core import OverlayCore
-from p2preg.overlay.events import Member, MemberGone, Shutdown
+from p2preg.overlay.events import Member, MemberGone
 from p2preg.wire.messages import (
     DisconnectNeighbor,
     ForwardJoin,
@@ -237,19 +237,6 @@ def test_a_forgotten_member_is_asked_no_more_but_stays_a_neighbour_while_linked(
     assert alice.passive == ()
     effects = alice.handle(PeerDown(BOB), 2.0) + alice.handle(Expired(("overlay", "repair")), 60.0)
     assert asked(effects) == []
-
-
-def test_shutdown_takes_leave_of_everybody_and_nothing_follows(alice: OverlayCore) -> None:
-    befriend(alice, BOB)
-    alice.handle(Member(CAROL, ""), 0.0)
-    assert alice.handle(Shutdown(), 1.0) == [
-        NeighborDown(BOB),
-        Send(BOB, DisconnectNeighbor()),
-        Disconnect(BOB),
-        Disconnect(CAROL),
-    ]
-    assert alice.handle(Received(BOB, Join()), 1.1) == []
-    assert alice.neighbours == ()
 
 
 # --- caps ---------------------------------------------------------------------------------------------------

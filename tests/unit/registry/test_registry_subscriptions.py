@@ -229,6 +229,48 @@ def test_a_registry_that_is_not_synced_waits_and_then_answers_all_the_same() -> 
     assert len(late.versions) == 3
 
 
+def test_a_registry_that_comes_to_see_what_the_waiting_client_holds_answers_with_nothing() -> None:
+    world = World()
+    world.put(0)
+    held = watched(world)
+    world.synced = False
+    world.put(0, state="cordoned")
+    assert world.subscribe(2, resuming=held) is None
+    world.put(0)
+    world.wait(1.0)
+    world.read(2)
+    [_, resumed] = world.subscribers.values()
+    assert (resumed.mode, kinds(resumed)) == ("difference", ["synced"])
+
+
+def test_subscriptions_that_wait_count_towards_the_limit() -> None:
+    world = World()
+    world.put(0)
+    held = watched(world)
+    world.put(1)
+    world.synced = False
+    for _ in range(SUBSCRIPTIONS_PER_SESSION_MAX):
+        assert world.subscribe(2, resuming=held) is None
+    with pytest.raises(Refused) as caught:
+        world.subscribe(2, resuming=held)
+    assert caught.value.reason == "limit.subscriptions"
+
+
+def test_a_digest_of_what_was_told_comes_every_30_s_also_when_flushes_are_rarer() -> None:
+    world = World()
+    world.put(0)
+    subscriber = watched(world, max_rate_ms=60_000)
+    world.put(0, "us")
+    world.put(1)
+    for _ in range(30):
+        world.wait(1.0)
+        world.read(1)
+    assert kinds(subscriber) == ["enter", "synced", "digest"]
+    world.wait(30.0)
+    world.read(1)
+    assert kinds(subscriber)[3:5] == ["update", "enter"]
+
+
 def test_a_client_that_hangs_up_while_it_waits_is_forgotten() -> None:
     world = World()
     world.put(0)
