@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fuzz import batch, cbor, cell, envelope, filter, filter_text, frames, messages, node, nodes
+from fuzz import batch, cbor, cell, envelope, filter, filter_text, frames, jsonrpc, messages, node, nodes
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "frames": frames.one_input,
@@ -17,6 +17,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "nodes": nodes.one_input,
     "filter": filter.one_input,
     "filter-text": filter_text.one_input,
+    "jsonrpc": jsonrpc.one_input,
 }
 
 

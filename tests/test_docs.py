@@ -66,7 +66,7 @@ def test_every_attribute_and_load_field_is_in_the_contract(name: str) -> None:
     assert [field for field in struct.__struct_fields__ if f"`{field}`" not in RPC] == []
 
 
-RESULTS = ["Hello", "Registered", "Renewed", "Freshness", "Explained", "Info", "Peer", "LookedUp", "Subscribed"]
+RESULTS = ["Greeted", "Registered", "Renewed", "Freshness", "Explained", "Info", "Peer", "LookedUp", "Subscribed"]
 
 
 @pytest.mark.parametrize("name", RESULTS)

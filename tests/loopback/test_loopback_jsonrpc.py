@@ -69,6 +69,11 @@ async def test_a_notification_is_never_answered_not_even_with_an_error(
     await says_nothing(alice, notification)
 
 
+async def test_the_document_takes_no_params_and_says_which_one_is_too_many(alice: RawClient) -> None:
+    answer = await alice.ask({"jsonrpc": "2.0", "method": "rpc.discover", "params": {"depth": 1}, "id": 1})
+    assert (code(answer), answer["error"]["data"]["path"]) == (-32602, "$.depth")
+
+
 async def test_a_method_that_does_not_exist_is_named_with_the_calls_id(alice: RawClient) -> None:
     answer = await alice.ask({"jsonrpc": "2.0", "method": "foobar", "id": "1"})
     assert (code(answer), answer["id"]) == (-32601, "1")

@@ -203,6 +203,22 @@ def test_leftovers_of_an_earlier_run_are_gone_after_a_minute_and_stay_gone(keep_
     assert everywhere(world, back, "live")
 
 
+def test_leftovers_that_a_home_without_its_disk_hears_of_late_are_gone_all_the_same() -> None:
+    world = formed(43, 4)
+    home, others = world.hosts[0], world.hosts[1:]
+    [left] = world.register(home)
+    world.run(1.0)
+    home.crash()
+    home.disk.wipe()
+    world.partition([home], others)
+    home.start()
+    world.run(90.0)
+    world.heal()
+    world.run_until(lambda: contact(home, left) is not None, 60.0)
+    world.run(5.0)
+    assert everywhere(world, left, "expired")
+
+
 def test_a_node_that_left_does_not_come_back_with_a_registry_that_was_away() -> None:
     world = formed(12, 4)
     [node] = world.register(world.hosts[0])

@@ -141,6 +141,20 @@ def test_many_nodes_that_move_at_once_when_their_home_dies_are_live_within_secon
     world.run_until(lambda: all(everywhere(world, node, "live") for node in nodes), 3.0)
 
 
+def test_params_are_judged_before_the_claim_of_a_displaced_node() -> None:
+    world = formed(16, 2)
+    [node] = world.register(world.hosts[0])
+    left = node.client
+    world.run(1.0)
+    world.attach(node, world.hosts[1])
+    world.run(1.0)
+    assert left is not None
+    for params, reason in (({}, "params.invalid"), (node.description(), "node.displaced")):
+        with pytest.raises(Refused) as caught:
+            left.call("node.register", **params)
+        assert caught.value.reason == reason
+
+
 # --- the declared state -----------------------------------------------------------------------------------------
 
 

@@ -276,8 +276,9 @@ def test_what_another_home_wrote_about_a_node_never_keeps_its_new_home_from_writ
     now_ms = alice.clock.now_ms
     unsigned = Proof("m:1", bytes(32), node.next_seq(), bytes(64))
     proof = replace(unsigned, signature=node.key.sign(unsigned.message(world.network_file.network, mallory.id)))
-    reason = "x" * (3_660 - len(state))
-    body = LeaseBody(0, 0, state, 1, proof, reason=reason).to_map()
+    body = LeaseBody(0, 0, state, 1, proof, reason="x" * 256).to_map()
+    small = sign_cell(mallory.key, world.network_file, node.id, LEASE, now_ms, body)
+    body["reason"] = "x" * (256 + limits.CELL_BYTES_MAX - len(small.raw))
     lease = sign_cell(mallory.key, world.network_file, node.id, LEASE, now_ms, body)
     advert = sign_cell(mallory.key, world.network_file, node.id, ADVERT, now_ms, PLAIN)
     mallory.say(alice, Gossip(batch_of(world, "stranger 0", cells=[mallory.cell.raw, lease.raw, advert.raw]).raw))

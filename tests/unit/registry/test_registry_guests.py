@@ -177,3 +177,13 @@ def test_adverts_by_a_home_grow_in_seq() -> None:
     guests, _ = home()
     seqs = [guests.advert(ALICE.public, {"kind": "sfu"}, T).seq for _ in range(3)]
     assert seqs == [T, T + 1, T + 2]
+
+
+def test_after_the_clock_was_set_back_by_more_than_a_life_no_lease_is_written_in_that_slot() -> None:
+    guests, _ = home()
+    attach(guests, ALICE, seq=T + 2 * LIFE, now_ms=T + 2 * LIFE)
+    guest = guests.attach(ALICE.public, 1, proof(ALICE, T + 5), None, T + 5)
+    assert not guests.can_write(guest, T + 5)
+    guest.proof = proof(ALICE, T + LIFE + 2)
+    assert guests.can_write(guest, T + 5)
+    assert guests.lease(guest, T + 5).seq == T + 2 * LIFE + 1

@@ -237,6 +237,7 @@ def test_a_registry_that_comes_to_see_what_the_waiting_client_holds_answers_with
     world.put(0, state="cordoned")
     assert world.subscribe(2, resuming=held) is None
     world.put(0)
+    world.synced = True
     world.wait(1.0)
     world.read(2)
     [_, resumed] = world.subscribers.values()
