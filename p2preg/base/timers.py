@@ -7,6 +7,8 @@ import itertools
 import math
 from collections.abc import Hashable, Iterator
 
+SUPERSEDED_MAX = 1_024  # moved entries kept, besides as many as there are timers, before they are swept out
+
 
 class TimerQueue:
     """One deadline per timer; setting a timer again moves it. Times are seconds on any monotonic scale."""
@@ -20,8 +22,13 @@ class TimerQueue:
         return len(self._at)
 
     def set(self, timer: Hashable, at: float) -> None:
+        if self._at.get(timer) == at:
+            return
         self._at[timer] = at
         heapq.heappush(self._heap, (at, next(self._order), timer))
+        if len(self._heap) > 2 * len(self._at) + SUPERSEDED_MAX:
+            self._heap = [entry for entry in self._heap if self._at.get(entry[2]) == entry[0]]
+            heapq.heapify(self._heap)
 
     def next_deadline(self) -> float:
         """When the earliest timer is due; infinity when none is set."""

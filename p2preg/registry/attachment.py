@@ -36,6 +36,7 @@ class Attachment:
         self._waiting: dict[int, tuple[int, int, Any]] = {}
         self._adverts_due = now + ADVERTS_SECONDS
         self._was_isolated = False
+        self._leftovers_ended = False
 
     # --- cells of our own -------------------------------------------------------------------------------------
 
@@ -53,6 +54,11 @@ class Attachment:
     def authored(self, token: int) -> tuple[int, int, Any] | None:
         """They are on disk: the answer that waited for it."""
         return self._waiting.pop(token, None)
+
+    def answered(self, session: int, call: int, result: Any) -> None:
+        """A node that has just come hears what the others were told when it happened."""
+        if self._was_isolated and isinstance(result, results.Registered):
+            self.notice(session, bytes.fromhex(result.node_id), "isolated")
 
     # --- sockets --------------------------------------------------------------------------------------------------
 
@@ -77,7 +83,11 @@ class Attachment:
         )
 
     def _lose(self, guest: Guest, now: float, now_ms: int, *, closed: bool) -> None:
+        """The first sign of trouble counts: a socket that was silent before it closes gives no second grace."""
+        was = guest.contact
         self.author([self._registration.lose(guest, now_ms, closed=closed)])
+        if was != ATTACHED:
+            return
         self._emit(Schedule(now + GONE_AFTER_SECONDS, ("registry", "gone", guest.node_id)))
 
     def grace_is_over(self, node_id: bytes, now_ms: int) -> None:
@@ -123,5 +133,11 @@ class Attachment:
 
     def end_leftovers(self, now_ms: int) -> None:
         """60 s after a start: nodes of an earlier epoch that did not come back are gone."""
+        self._leftovers_ended = True
         for lease in self._registration.leftovers(now_ms):
             self.author([lease])
+
+    def changed(self, node_id: bytes, now_ms: int) -> None:
+        """What is held of a node changed: a home that lost its disk may hear late of a lease that it left."""
+        if self._leftovers_ended:
+            self.author([self._registration.leftover(node_id, now_ms)])

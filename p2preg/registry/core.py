@@ -120,6 +120,7 @@ class RegistryCore:
                 answer = self.attachment.authored(token)
                 if answer is not None:
                     self._answer(*answer)
+                    self.attachment.answered(*answer)
             case events.SessionOpened(number, address, group, nonce):
                 self._sessions[number] = Session(number, address, group, nonce)
                 self.watching.open(number)
@@ -169,10 +170,10 @@ class RegistryCore:
         if session is None or method is None:
             return  # the session ended meanwhile; unknown methods are answered at the websocket's side
         try:
-            if self._stopping and method.access == "node":
-                raise Refused(-32006, "registry.stopping", "this registry is stopping: move to another one")
             check_access(session, method)
             request = read_params(method, event.params)
+            if self._stopping and method.access == "node":
+                raise Refused(-32006, "registry.stopping", "this registry is stopping: move to another one")
             self._handlers[method.name](session, event.call, request)
         except Refused as error:
             self._emit(Fail(event.session, event.call, error))
@@ -325,7 +326,11 @@ class RegistryCore:
             self.guests.forget(subject)
             if guest.session is not None:
                 self._displace(guest.session, subject)
+            guest = None
         self._refresh(subject)
+        if guest is not None:
+            self.loads.lease_is_held(guest, self._now, self._now_ms)
+        self.attachment.changed(subject, self._now_ms)
 
     def _displace(self, number: int, node_id: bytes) -> None:
         session = self._sessions.get(number)
@@ -362,7 +367,7 @@ class RegistryCore:
     def _welcome(self) -> None:
         """A registry is new, or has started again: nobody else brings it the pages that it missed."""
         self._welcome_at, self._welcomed_at = math.inf, self._now
-        self.loads.publish_again(self._now)
+        self.loads.publish_again(self._now, self._now_ms)
         self.qos.publish_again(self._now)
 
     # --- time -------------------------------------------------------------------------------------------------------
@@ -382,6 +387,6 @@ class RegistryCore:
             self._emit(PublishPage(QOS_PAGE, subject, body))
         if now >= self._welcome_at:
             self._welcome()
-        self.loads.refresh_due(now)
+        self.loads.refresh_due(now, now_ms)
         self.attachment.tick(self.homes.isolated(now), now, now_ms)
         self._effects += self.watching.tick(now)

@@ -166,27 +166,27 @@ class Guests:
             epoch=self._epoch,
             proof=guest.proof,
         )
-        seq = self._next_seq(guest.slot.to_bytes(8), self._held_lease_seq(guest.slot), now_ms)
+        seq = self._lease_seq(guest.slot, now_ms)
+        self._last_seq.set(guest.slot.to_bytes(8), seq)
         cell = sign_cell(self._key, self._network, guest.node_id, LEASE, seq, body.to_map())
         self._slots.occupy(guest.slot, guest.node_id, cell.end_ms)
         return cell
 
     def can_write(self, guest: Guest, now_ms: int) -> bool:
-        """Whether a lease written now would be valid: the proof must be younger than its life."""
-        return now_ms < guest.lease_end_ms
+        """Whether a lease written now would be valid: the proof must be younger than its life. When the clock was set
+        back, the seq is that of the slot's last lease and one."""
+        return self._lease_seq(guest.slot, now_ms) < guest.lease_end_ms
 
     def advert(self, node_id: bytes, body: Mapping[str, object], now_ms: int) -> Cell:
         """An advert that this home signs for a node that gave plain attributes."""
         held = self._held.advert(node_id, self._key.public)
-        seq = self._next_seq(node_id, held.seq if held else 0, now_ms)
+        seq = self._next_seq(node_id, held, now_ms)
+        self._last_seq.set(node_id, seq)
         return sign_cell(self._key, self._network, node_id, ADVERT, seq, body)
 
-    def _held_lease_seq(self, slot: int) -> int:
-        held = self._held.get(lease_key(self._key.public, slot))
-        return held.seq if held else 0
+    def _lease_seq(self, slot: int, now_ms: int) -> int:
+        return self._next_seq(slot.to_bytes(8), self._held.get(lease_key(self._key.public, slot)), now_ms)
 
-    def _next_seq(self, key: bytes, held_seq: int, now_ms: int) -> int:
+    def _next_seq(self, key: bytes, held: Cell | None, now_ms: int) -> int:
         """Greater than every one before, also than those still on their way to the disk."""
-        seq = max((self._last_seq.get(key) or 0) + 1, held_seq + 1, now_ms)
-        self._last_seq.set(key, seq)
-        return seq
+        return max((self._last_seq.get(key) or 0) + 1, held.seq + 1 if held else 0, now_ms)

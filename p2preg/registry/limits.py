@@ -11,6 +11,7 @@ EVENTS_PER_NOTIFICATION_MAX = 500  # of the contract
 KEYS_PER_SESSION_MAX = 16_384  # keys authenticated in one session; a further one is limit.keys
 SESSIONS_MAX = 16_384  # websockets; a further one is closed with 1013
 SESSIONS_PER_PREFIX_MAX = 1_024  # from one /24 or /48, loopback exempt while all published addresses are loopback
+REASON_MAX = 128  # characters of a drain's reason, of the contract; of another home's longer one the rest is cut off
 PAGE_TOKENS_SECONDS = 60.0  # life of a page token: of the contract
 GUESTS_MAX = 65_536  # nodes attached here: one a slot; a further registration is limit.quota
 WAITING_RESUMES_MAX = 1_024  # subscriptions that wait for this registry to be synced; a further one is not kept waiting

@@ -42,34 +42,44 @@ class Loads:
     def take(self, guest: Guest, report: LoadReport, now: float, now_ms: int) -> None:
         """A guest says how busy it is."""
         guest.load = body_of_load(report, now_ms)
-        self._publish(guest, guest.load, now)
+        self._publish(guest, guest.load, now, now_ms)
 
-    def refresh_due(self, now: float) -> None:
+    def refresh_due(self, now: float, now_ms: int) -> None:
         """Publish again what would end otherwise."""
         for guest in self._guests:
             if guest.load and guest.session is not None and now - guest.load_published > PAGE_REFRESH_SECONDS:
-                self._publish(guest, guest.load, now)
+                self._publish(guest, guest.load, now, now_ms)
 
-    def publish_again(self, now: float) -> None:
+    def publish_again(self, now: float, now_ms: int) -> None:
         """Somebody may have missed the pages so far."""
         for guest in self._guests:
             if guest.load and guest.session is not None:
-                self._publish(guest, guest.load, now)
+                self._publish(guest, guest.load, now, now_ms)
+
+    def lease_is_held(self, guest: Guest, now: float, now_ms: int) -> None:
+        """A guest that said how busy it is before its lease was on disk was not yet at home here for anybody."""
+        entry = self._directory.get(guest.node_id)
+        if guest.load and entry is not None and entry.home == self._own_id and entry.load is None:
+            self._publish(guest, guest.load, now, now_ms)
 
     def heard(self, page: PageHeard, now: float) -> None:
         """Another registry's page."""
         body = read_load_body(page.body)
         if body is None:
             return
-        age = max(0.0, (page.issued_ms - body.get("measured_ms", page.issued_ms)) / 1000)
-        load = LoadPage(page.registry, (page.epoch, page.counter), body, now, age)
+        load = LoadPage(page.registry, (page.epoch, page.counter), body, now, _age_s(body, page.issued_ms))
         if self._directory.put_load(page.subject, load):
             self._refresh(page.subject)
 
-    def _publish(self, guest: Guest, body: dict[str, int], now: float) -> None:
+    def _publish(self, guest: Guest, body: dict[str, int], now: float, now_ms: int) -> None:
         guest.load_published = now
         self._counter += 1
-        load = LoadPage(self._own_id, (self._epoch, self._counter), body, now, 0.0)
+        load = LoadPage(self._own_id, (self._epoch, self._counter), body, now, _age_s(body, now_ms))
         if self._directory.put_load(guest.node_id, load):
             self._refresh(guest.node_id)
         self._emit(PublishPage(LOAD_PAGE, guest.node_id, body))
+
+
+def _age_s(body: dict[str, int], home_ms: int) -> float:
+    """Seconds since the measurement, when it was `home_ms` at the home."""
+    return max(0.0, (home_ms - body.get("measured_ms", home_ms)) / 1000)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from p2preg.registry.attributes import Attributes
+from p2preg.registry.limits import REASON_MAX
 from p2preg.registry.load import LoadReport
 from p2preg.registry.units import HexDigest, HexId, HexSignature, Nonce, UnixMs
 
@@ -21,7 +22,7 @@ FieldNames = Annotated[
     list[Annotated[str, Meta(max_length=128)]],
     Meta(max_length=64, description="top-level or dotted names; node_id and version always come"),
 ]
-Reason = Annotated[str, Meta(max_length=128)]
+Reason = Annotated[str, Meta(max_length=REASON_MAX)]
 Base64Url = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+$", max_length=8192)]
 
 

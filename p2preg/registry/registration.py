@@ -4,26 +4,21 @@ Each method returns its result with the cells that must be on disk before the cl
 
 from __future__ import annotations
 
-import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import msgspec
-
 from p2preg.base.errors import Refused, RemoteProtocolError
-from p2preg.cells.cell import ADVERT, LEASE, PROOF_AHEAD_MS, Cell, CellInvalid, CellUnknown, parse_cell
+from p2preg.cells.cell import LEASE, PROOF_AHEAD_MS, Cell
 from p2preg.cells.held import HeldCells
 from p2preg.cells.lease import ATTACHED, GONE, LOST, LeaseBody, Proof
 from p2preg.cells.network import NetworkFile
-from p2preg.crypto.verify import verify
 from p2preg.registry import params, results
-from p2preg.registry.attributes import Attributes, body_of, read_body
+from p2preg.registry.descriptions import REPUBLISH_MS, Descriptions
 from p2preg.registry.guests import PROVE_AGAIN_SHARE, Guest, Guests
+from p2preg.registry.limits import REASON_MAX
+from p2preg.registry.requests import invalid_params
 from p2preg.registry.sessions import PROOF_AGE_MS_MAX, Gate, Login, Session, stale_proof
-from p2preg.registry.states import DRAIN_FROM, RESUME_FROM, SERVING, STOPPED, check_move, state_on_register
-
-REPUBLISH_MS = 12 * 3_600_000  # an unchanged description is published again when less of its life is left
-AHEAD_MS_MAX = 300_000  # the time gate of cells
+from p2preg.registry.states import DRAIN_FROM, RESUME_FROM, SERVING, STATES, STOPPED, check_move, state_on_register
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +28,6 @@ class Written:
     result: Any
     cells: tuple[Cell, ...] = ()
     displaced_session: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """What became of the description that came with a registration."""
-
-    cell: Cell | None
-    expires_ms: int
-    outcome: str
-    warnings: tuple[str, ...] = ()
 
 
 class Registration:
@@ -62,25 +47,23 @@ class Registration:
         self._gate = gate
         self._network = network
         self._own = registry_id
+        self._descriptions = Descriptions(guests, held, network, registry_id)
         self._epoch = epoch
 
     # --- writes ---------------------------------------------------------------------------------------------
 
     def register(self, session: Session, request: params.Register, now_ms: int) -> Written:
-        if self._held.registry(self._own) is None:
-            raise Refused(
-                -32006, "registry.overloaded", "this registry has no place in the network at present: try another"
-            )
         node_id = self.node_of(session, request.node_id)
         proof = session.proofs[node_id]
         self._check_age(proof, now_ms)
-        self._check_claim(session, node_id, proof)
         if (request.advert is None) == (request.attributes is None):
-            raise _invalid("$", "one of advert and attributes is needed, and not both")
+            raise invalid_params("$", "one of advert and attributes is needed, and not both")
+        self._check_place()
+        self._check_claim(session, node_id, proof)
         described = (
-            self._take_attributes(node_id, request.attributes, now_ms)
+            self._descriptions.take_attributes(node_id, request.attributes, now_ms)
             if request.attributes is not None
-            else self._take_advert(node_id, request.advert or "", now_ms)
+            else self._descriptions.take_advert(node_id, request.advert or "", now_ms)
         )
         standing = self._standing(node_id)
         state = state_on_register(standing.state if standing else None, request.state)
@@ -110,6 +93,7 @@ class Registration:
         login = Login("node", node_id, last.authority, request.seq, bytes.fromhex(request.signature))
         proof = self._gate.prove(session, login, now_ms)
         self._check_age(proof, now_ms)
+        self._check_place()
         greatest = self.greatest_proof_seq(node_id)
         # The login itself is a proof: it may be renewed with once, at a registry that is not the home yet.
         if proof.seq <= greatest or proof.seq < last.seq:
@@ -135,6 +119,7 @@ class Registration:
 
     def drain(self, session: Session, request: params.Drain, now_ms: int) -> Written:
         guest = self.guest_of(session, request.node_id)
+        self._check_writable(guest, now_ms)
         check_move(guest.state, request.level, DRAIN_FROM[request.level])
         successors = tuple(bytes.fromhex(successor) for successor in request.successors)
         self.guests.declare(guest, request.level, request.deadline_ms, request.reason, successors)
@@ -142,20 +127,25 @@ class Registration:
 
     def resume(self, session: Session, request: params.NodeParams, now_ms: int) -> Written:
         guest = self.guest_of(session, request.node_id)
+        self._check_writable(guest, now_ms)
         check_move(guest.state, SERVING, RESUME_FROM)
         self.guests.declare(guest, SERVING, None, None, ())
         return self._declared(guest, now_ms)
 
     def leave(self, session: Session, request: params.Leave, now_ms: int) -> Written:
         guest = self.guest_of(session, request.node_id)
+        self._check_writable(guest, now_ms)
         self.guests.leave(guest, request.reason)
         written = self._declared(guest, now_ms)
         self.guests.forget(guest.node_id)
         return written
 
-    def _declared(self, guest: Guest, now_ms: int) -> Written:
+    def _check_writable(self, guest: Guest, now_ms: int) -> None:
+        """Before anything changes: a lease written now must be valid."""
         if not self.guests.can_write(guest, now_ms):
             raise stale_proof(guest.proof.seq, guest.proof.seq)
+
+    def _declared(self, guest: Guest, now_ms: int) -> Written:
         return Written(results.State(state=guest.state), (self.guests.lease(guest, now_ms),))
 
     # --- what sockets and time do -----------------------------------------------------------------------------
@@ -164,6 +154,9 @@ class Registration:
         """The guest's socket closed or fell silent: suspect everywhere at once. None when there is nothing to say."""
         if closed:
             guest.session = None
+        if guest.contact == GONE:
+            self.guests.forget(guest.node_id)
+            return None
         return self._mark(guest, LOST, now_ms)
 
     def heard_again(self, guest: Guest, now_ms: int) -> Cell | None:
@@ -185,17 +178,19 @@ class Registration:
 
     def leftovers(self, now_ms: int) -> list[Cell]:
         """`gone` for each lease of an earlier epoch of ours whose node did not attach again (60 s after a start)."""
-        cells = []
-        for held in self._held.leases_by(self._own):
-            lease = read_lease(held)
-            if lease is None or lease.epoch >= self._epoch or lease.contact == GONE:
-                continue
-            if self._held.current_lease(held.subject) is not held or self.guests.get(held.subject) is not None:
-                continue
-            cell = self.end(self.guests.adopt(lease, held.subject), now_ms)
-            if cell is not None:
-                cells.append(cell)
-        return cells
+        nodes = dict.fromkeys(held.subject for held in self._held.leases_by(self._own))
+        cells = [self.leftover(node_id, now_ms) for node_id in nodes]
+        return [cell for cell in cells if cell is not None]
+
+    def leftover(self, node_id: bytes, now_ms: int) -> Cell | None:
+        """`gone` for a node whose current lease is ours and of an earlier epoch; None for any other."""
+        held = self._held.current_lease(node_id)
+        if held is None or held.writer != self._own or self.guests.get(node_id) is not None:
+            return None
+        lease = read_lease(held)
+        if lease is None or lease.epoch >= self._epoch or lease.contact == GONE:
+            return None
+        return self.end(self.guests.adopt(lease, node_id), now_ms)
 
     def refreshed_adverts(self, now_ms: int) -> list[Cell]:
         """Our own adverts of attached nodes that are in the last half of their life, signed again."""
@@ -243,7 +238,7 @@ class Registration:
                 raise Refused(-32001, "auth.wrong_key", f"this session has not authenticated {node_id} as a node")
             return key
         if len(session.proofs) != 1:
-            raise _invalid(
+            raise invalid_params(
                 "$.node_id", f"node_id is needed: this session has authenticated {len(session.proofs)} nodes"
             )
         return next(iter(session.proofs))
@@ -257,6 +252,13 @@ class Registration:
         if key in session.displaced or guest is not None:
             raise _displaced()
         raise Refused(-32002, "node.unknown", "this node is not registered in this session: call node.register")
+
+    def _check_place(self) -> None:
+        """A home that is not held gives leases that nobody holds."""
+        if self._held.registry(self._own) is None:
+            raise Refused(
+                -32006, "registry.overloaded", "this registry has no place in the network at present: try another"
+            )
 
     def _check_age(self, proof: Proof, now_ms: int) -> None:
         """The proof must make a valid lease now, also when this registry's clock was set since it was given."""
@@ -289,7 +291,7 @@ class Registration:
         """The state that stands: what the guest declared last, or else the current lease anywhere."""
         guest = self.guests.get(node_id)
         current = self._held.current_lease(node_id) or self._greatest_lease(node_id)
-        lease = read_lease(current)
+        lease = _repeatable(read_lease(current))
         if guest is None or (lease is not None and lease.proof.seq > guest.proof.seq):
             return lease
         return LeaseBody(
@@ -302,69 +304,6 @@ class Registration:
             epoch=self._epoch,
             proof=guest.proof,
         )
-
-    # --- descriptions -------------------------------------------------------------------------------------------
-
-    def _take_attributes(self, node_id: bytes, attributes: Attributes, now_ms: int) -> Described:
-        signed = self._held.advert(node_id, node_id)
-        if signed is not None:
-            return Described(None, signed.end_ms, "unchanged", ("signed_advert_stands",))
-        body = body_of(attributes)
-        standing = self._held.current_advert(node_id)
-        outcome = "created" if standing is None else "unchanged" if standing.body == body else "updated"
-        own = self._held.advert(node_id, self._own)
-        if own is not None and own.body == body and own.end_ms - now_ms >= REPUBLISH_MS:
-            return Described(None, own.end_ms, outcome)
-        try:
-            cell = self.guests.advert(node_id, body, now_ms)
-        except CellInvalid as error:
-            raise Refused(-32003, error.reason, str(error)) from None
-        return Described(cell, cell.end_ms, outcome)
-
-    def _take_advert(self, node_id: bytes, text: str, now_ms: int) -> Described:
-        cell = self._read_advert(node_id, text, now_ms)
-        standing = self._held.current_advert(node_id)
-        held = self._held.advert(node_id, node_id)
-        if held is not None and cell.order != held.order and cell.seq <= held.seq:
-            raise Refused(
-                -32003, "cell.stale", f"an advert with a seq above {held.seq} is needed", current_seq=held.seq
-            )
-        if standing is None:
-            return Described(cell, cell.end_ms, "created")
-        if standing.body != cell.body or standing.writer != node_id:
-            return Described(cell, cell.end_ms, "updated")
-        if standing.hash == cell.hash or standing.end_ms - now_ms >= REPUBLISH_MS:
-            return Described(None, standing.end_ms, "unchanged")
-        return Described(cell, cell.end_ms, "unchanged")
-
-    def _read_advert(self, node_id: bytes, text: str, now_ms: int) -> Cell:
-        try:
-            raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        except ValueError:
-            raise _invalid("$.advert", "base64url without padding was expected") from None
-        try:
-            cell = parse_cell(raw, self._network)
-        except CellInvalid as error:
-            raise Refused(-32003, error.reason, str(error)) from None
-        except CellUnknown as error:
-            raise Refused(-32003, "cell.wrong_kind", str(error)) from None
-        if cell.kind != ADVERT:
-            raise Refused(-32003, "cell.wrong_kind", f"kind {ADVERT} (advert) was expected, got {cell.kind}")
-        if cell.subject != node_id or cell.writer != node_id:
-            raise Refused(-32001, "auth.wrong_key", "the advert is not by the node that this session authenticated")
-        if not all(verify(check) for check in cell.checks()):
-            raise Refused(-32003, "cell.bad_signature", "the signature does not hold over the advert's bytes")
-        if cell.end_ms <= now_ms:
-            raise Refused(-32003, "cell.expired", f"the advert ended at {cell.end_ms}; the time here is {now_ms}")
-        if cell.seq > now_ms + AHEAD_MS_MAX:
-            raise Refused(
-                -32003, "cell.too_far_ahead", f"seq {cell.seq} is over 5 min ahead of {now_ms}", time_ms=now_ms
-            )
-        try:
-            read_body(cell.body)
-        except msgspec.ValidationError as error:
-            raise _invalid("$.advert", f"the advert's body: {error}") from None
-        return cell
 
 
 def _lease_result(guest: Guest, now_ms: int) -> results.Lease:
@@ -386,8 +325,11 @@ def read_lease(cell: Cell | None) -> LeaseBody | None:
         return None
 
 
-def _invalid(path: str, message: str) -> Refused:
-    return Refused(-32602, "params.invalid", message, path=path)
+def _repeatable(lease: LeaseBody | None) -> LeaseBody | None:
+    """What of another home's word this one can carry over: it is of any length, and our lease has to fit a cell."""
+    if lease is None or lease.state not in STATES:
+        return None
+    return lease if lease.reason is None else replace(lease, reason=lease.reason[:REASON_MAX])
 
 
 def _displaced() -> Refused:

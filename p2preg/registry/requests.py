@@ -40,3 +40,8 @@ def _invalid_params(error: msgspec.ValidationError) -> Refused:
     if "unknown field `" in text:
         path = f"{path}.{text.split('`')[1]}"
     return Refused(-32602, "params.invalid", f"{path}: {text}", path=path)
+
+
+def invalid_params(path: str, message: str) -> Refused:
+    """-32602, with where in the params it is."""
+    return Refused(-32602, "params.invalid", message, path=path)

@@ -13,6 +13,8 @@ STARTING, SERVING, CORDONED, DRAINING, STOPPING, STOPPED = (
     "stopped",
 )
 
+STATES = (STARTING, SERVING, CORDONED, DRAINING, STOPPING, STOPPED)
+
 # Asking again for the level that already holds is allowed: it replaces deadline, reason and successors.
 DRAIN_FROM = {
     CORDONED: (SERVING, CORDONED),

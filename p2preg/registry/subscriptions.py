@@ -64,9 +64,9 @@ class Match:
             self.sum += int.from_bytes(version)
         self.sum %= _TWO_128
 
-    @property
-    def digest(self) -> str:
-        return f"{self.sum:032x}"
+    def equals(self, count: int, digest: str) -> bool:
+        """Whether a client that says so holds what matches."""
+        return count == len(self.versions) and digest == digest_of(self.sum)
 
     def on_change(self, change: Change, directory: Directory) -> None:
         """Follow one change and tell the subscriptions what they have to tell their clients."""
@@ -123,15 +123,26 @@ class Subscription:
 
     def due(self, now: float) -> bool:
         """Whether there is something to tell, and it is time."""
-        if self.lagged or not self.synced:
-            return True
-        return now >= self.flush_at if self.pending else now >= self.digest_at
+        return now >= self.due_at()
 
     def due_at(self) -> float:
         """When there will be something to tell, if nothing changes."""
         if self.lagged or not self.synced:
             return 0.0
-        return self.flush_at if self.pending else self.digest_at
+        return min(self.flush_at, self.digest_at) if self.pending else self.digest_at
+
+    def may_flush(self, now: float) -> bool:
+        """Whether what is pending may leave: a digest can be due before."""
+        return self.lagged or not self.synced or now >= self.flush_at
+
+    def told(self) -> tuple[int, str]:
+        """Count and digest of what its client holds once it has read all that left: without what is pending."""
+        count, total = len(self.match.versions), self.match.sum
+        for node_id, (held, _) in self.pending.items():
+            version = self.match.versions.get(node_id)
+            count += (held is not None) - (version is not None)
+            total += int.from_bytes(held or b"") - int.from_bytes(version or b"")
+        return count, digest_of(total)
 
     def next_events(self, directory: Directory, now: float) -> list[msgspec.Raw]:
         """The next notification's events as JSON, at most 500 and fitting a message; the rest stays pending."""
@@ -174,6 +185,11 @@ class Subscription:
         }
 
 
+def digest_of(total: int) -> str:
+    """A sum of versions, modulo 2^128, as the contract writes it."""
+    return f"{total % _TWO_128:032x}"
+
+
 def reason_of(change: Change) -> str:
     """Why a node entered, changed or left, in the words of the contract."""
     old, new = change.old, change.new
@@ -211,8 +227,9 @@ class Subscriptions:
             self._matches[key] = match
         return match
 
-    def check_room(self, session: int) -> None:
-        if len(self._of_session.get(session, {})) >= SUBSCRIPTIONS_PER_SESSION_MAX:
+    def check_room(self, session: int, waiting: int) -> None:
+        """`limit.subscriptions` when the session has no room for one more, `waiting` ones counted."""
+        if len(self._of_session.get(session, {})) + waiting >= SUBSCRIPTIONS_PER_SESSION_MAX:
             raise Refused(
                 -32005,
                 "limit.subscriptions",

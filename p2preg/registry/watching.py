@@ -31,6 +31,7 @@ class WaitingResume:
     match: Match
     projection: Projection
     max_rate: float
+    have: params.Have
     deadline: float
 
 
@@ -69,16 +70,16 @@ class Watching:
         return self.flush(session, now)
 
     def subscribe(self, session: int, call: int, request: params.Subscribe, now: float) -> list[Any]:
-        self._subscriptions.check_room(session)
-        query = parse_filter(request.filter) if request.filter is not None else None
         projection = parse_projection(request.fields)
+        query = parse_filter(request.filter) if request.filter is not None else None
+        self._subscriptions.check_room(session, sum(waiting.session == session for waiting in self._waiting))
         match = self._subscriptions.match_for(query, request.include)
         have = request.have
-        equal = have is not None and have.count == len(match.versions) and have.digest == match.digest
+        equal = have is not None and match.equals(have.count, have.digest)
         if have is not None and not equal and not self._synced(now) and len(self._waiting) < WAITING_RESUMES_MAX:
             deadline = now + RESUME_WAIT_SECONDS
             self._waiting.append(
-                WaitingResume(session, call, match, projection, request.max_rate_ms / 1000, deadline)
+                WaitingResume(session, call, match, projection, request.max_rate_ms / 1000, have, deadline)
             )
             return []
         return self._begin(session, call, match, projection, request.max_rate_ms / 1000, now, snapshot=not equal)
@@ -121,10 +122,11 @@ class Watching:
         self._waiting = [waiting for waiting in self._waiting if waiting not in ready]
         effects: list[Any] = []
         for waiting in ready:
+            match = self._current(waiting.match)
+            equal = match.equals(waiting.have.count, waiting.have.digest)
             effects += self._begin(
-                waiting.session, waiting.call, self._current(waiting.match), waiting.projection, waiting.max_rate, now,
-                snapshot=True,
-            )  # fmt: skip
+                waiting.session, waiting.call, match, waiting.projection, waiting.max_rate, now, snapshot=not equal
+            )
         return effects
 
     def _current(self, match: Match) -> Match:
@@ -148,12 +150,14 @@ class Watching:
 
     def _next_notification(self, subscription: Subscription, now: float) -> list[Any]:
         lagged = subscription.lagged
-        told = subscription.next_events(self._directory, now)
+        told = subscription.next_events(self._directory, now) if subscription.may_flush(now) else []
         if lagged:
             self._subscriptions.remove(subscription.session, subscription.number)
         elif not subscription.pending:
             told += self._at_rest(subscription, now)
             subscription.flush_at = now + subscription.max_rate
+        elif not told:
+            told = self._at_rest(subscription, now)
         if not told:
             return []
         subscription.n += 1
@@ -162,8 +166,9 @@ class Watching:
         return [Notify(subscription.session, "nodes.event", notification)]
 
     def _at_rest(self, subscription: Subscription, now: float) -> list[msgspec.Raw]:
-        """Everything is told: `synced` the first time, later a digest now and then, so that a gap would be noticed."""
-        state = {"count": len(subscription.match.versions), "digest": subscription.match.digest}
+        """Between flushes: `synced` the first time, later a digest now and then, so that a gap would be noticed."""
+        count, digest = subscription.told()
+        state = {"count": count, "digest": digest}
         if not subscription.synced:
             subscription.synced = True
             event = {"type": "synced", **state, "freshness": self._freshness(now)}

@@ -17,6 +17,7 @@ from p2preg.base.errors import Refused
 from p2preg.registry import events
 from p2preg.registry.limits import IN_FLIGHT_MAX, MESSAGE_BYTES_MAX
 from p2preg.registry.methods import METHODS
+from p2preg.registry.requests import read_params
 from p2preg.rpc import jsonrpc, openrpc
 from p2preg.rpc.calls import Batch, Calls
 from p2preg.rpc.gathering import GatheringStream
@@ -193,7 +194,7 @@ class RpcSession:
 
     async def _call(self, request: jsonrpc.Request, batch: Batch | None) -> None:
         if request.method == "rpc.discover":
-            self._settle_call(request, batch, jsonrpc.success(request.id, openrpc.document()))
+            self._settle_call(request, batch, _described(request))
             return
         if request.method not in METHODS:
             unknown = f"there is no method {request.method[:64]!r}; rpc.discover lists those there are"
@@ -260,6 +261,15 @@ class RpcSession:
             await self._websocket.ping()
             return True
         return self._heard_at > began
+
+
+def _described(request: jsonrpc.Request) -> bytes:
+    """The answer to `rpc.discover`, which needs no core."""
+    try:
+        read_params(METHODS["rpc.discover"], request.params)
+    except Refused as error:
+        return jsonrpc.failure(request.id, error)
+    return jsonrpc.success(request.id, openrpc.document())
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

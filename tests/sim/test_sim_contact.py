@@ -316,6 +316,16 @@ def test_a_home_that_hears_nobody_tells_its_nodes() -> None:
     assert {each["registry_id"] for each in node.client.notices[0]["registries"]} <= {h.id.hex() for h in world.hosts}
 
 
+def test_a_node_that_registers_at_an_isolated_home_is_told_as_well() -> None:
+    world = formed(44, 3)
+    world.partition(world.hosts[:1], world.hosts[1:])
+    world.run(HEARD_SECONDS + 5.0)
+    [node] = world.register(world.hosts[0])
+    world.run(2.0)
+    assert node.client is not None
+    assert [notice["reason"] for notice in node.client.notices] == ["isolated"]
+
+
 # --- clocks and hoarders --------------------------------------------------------------------------------------
 
 
