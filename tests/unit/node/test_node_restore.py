@@ -11,8 +11,8 @@ from p2preg.cells.network import NetworkFile
 from p2preg.crypto.keys import IdentityKey
 from p2preg.node.config import NodeConfig
 from p2preg.node.core import NodeCore
-from p2preg.registry.surroundings import RegistrySettings
 from p2preg.registry.sessions import Authorities
+from p2preg.registry.surroundings import RegistrySettings
 
 NETWORK = NetworkFile.open("restore")
 HOME = IdentityKey(bytes(32))
