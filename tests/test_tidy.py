@@ -142,7 +142,7 @@ def test_each_rule_finds_what_is_planted(rule: str, name: str, text: str) -> Non
     ("rule", "name", "text"),
     [
         ("leftovers", "docs/a.md", "a custodian, XXXL"),
-        ("machine paths", "docs/a.md", "https://example.org/work/shop, src/work/x, $HOME/p2preg"),
+        ("machine paths", "docs/a.md", "https://example.org/home/shop, src/home/x, $HOME/p2preg"),
         ("too long", "docs/a.md", "\n" * 1000),
         ("prints", "p2preg/cli/a.py", "print(1)"),
         ("prints", "scripts/a.py", "print(1)"),
