@@ -136,7 +136,8 @@ def node_config(settings: NodeSettings, peer: Address, rpc: Address) -> NodeConf
     """What the core needs to know, now that the ports are known."""
     scheme = "wss" if settings.tls is not None else "ws"
     urls = settings.advertise_rpc or (f"{scheme}://{rpc}/",)
-    names = (str(rpc), *map(authority_of, settings.advertise_rpc), *settings.authorities)
+    given = Address(settings.rpc.host, rpc.port)  # perhaps a name
+    names = (str(rpc), str(given), *map(authority_of, settings.advertise_rpc), *settings.authorities)
     return NodeConfig(
         endpoints=(str(settings.advertise or peer),),
         registry=RegistrySettings(

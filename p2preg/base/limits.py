@@ -124,6 +124,7 @@ STORE_MAP_BYTES_MAX = 1 << 40  # the map doubles up to here; then StorageError
 # --- node ---------------------------------------------------------------------------------------------------
 INTAKE_PENDING_MAX = 1_024  # jobs that wait for their signatures; then introductions are let go, see node.intake
 CONTACT_CELLS_MAX = 4_096  # verdicts on registry cells, so that one cell is verified once; the oldest go
+CELL_TEXT_MAX = 256  # characters of a registry's URL or region; of a longer one clients are told nothing
 ADDRESSES_MAX = 8_192  # endpoints of registries; the one learned longest ago goes
 
 # --- client -------------------------------------------------------------------------------------------------

@@ -127,8 +127,11 @@ class Driver:
                 break
             event = self._urgent.popleft() if self._urgent else self._inbox.popleft()
             self._handle(node, event)
-        for timer in list(self._timers.pop_due(trio.current_time())):
+        ends_at = trio.current_time() + TURN_SECONDS
+        for timer in self._timers.pop_due(trio.current_time()):
             self._handle(node, Expired(timer))
+            if trio.current_time() > ends_at:
+                break
         self._write()
         if len(self._inbox) < INBOX_EVENTS_MAX // 2:
             self._drained.set()

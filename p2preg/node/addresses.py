@@ -32,7 +32,8 @@ class Addresses:
         """A verified registry cell says that `peer` listens at `endpoint`."""
         known = self._known.get(peer)
         if known is None or known.endpoint != endpoint:
-            self._known.set(peer, Address(endpoint))
+            shunned_until = known.shunned_until if known is not None else 0.0
+            self._known.set(peer, Address(endpoint, retry_at=shunned_until, shunned_until=shunned_until))
 
     def endpoint(self, peer: bytes) -> str | None:
         known = self._known.get(peer)

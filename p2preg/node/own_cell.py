@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from p2preg import __version__
+from p2preg.base.limits import CELL_TEXT_MAX
 from p2preg.cells.cell import REGISTRY, Cell, sign_cell
 from p2preg.cells.network import NetworkFile
 from p2preg.crypto.keys import IdentityKey
@@ -61,9 +62,9 @@ def endpoint_of(cell: Cell) -> str | None:
 
 
 def text_of(cell: Cell, name: str) -> str:
-    """A text of a registry cell's body; "" when it is none."""
+    """A text of a registry cell's body; "" when it is none, or too long to be told to every client."""
     value = cell.body.get(name)
-    return value if isinstance(value, str) else ""
+    return value if isinstance(value, str) and len(value) <= CELL_TEXT_MAX else ""
 
 
 def epoch_of(cell: Cell) -> int:

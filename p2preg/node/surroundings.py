@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec import UNSET
 
 from p2preg.base.ids import short
+from p2preg.base.limits import CELL_TEXT_MAX
 from p2preg.node.own_cell import endpoint_of, text_of
 from p2preg.registry import results
 
@@ -63,7 +64,7 @@ class NodeSurroundings:
             round_trip_time_s=UNSET if round_trip is None else round_trip,
             heartbeat_age_s=UNSET if age is None else round(age, 3),
             region=text_of(cell, "region") or UNSET,
-            version=version if isinstance(version, str) else UNSET,
+            version=version if isinstance(version, str) and len(version) <= CELL_TEXT_MAX else UNSET,
         )
 
     def _others(self) -> list[Cell]:

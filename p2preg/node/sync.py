@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from p2preg.base.bounded import BoundedDict
+from p2preg.base.limits import RECONCILE_SESSIONS_MAX
 
 if TYPE_CHECKING:
     from random import Random
@@ -47,7 +48,7 @@ class SyncStatus:
         if now < self._next_at:
             return None
         free = [peer for peer in self._linked if peer not in self._running]
-        if not free:
+        if not free or len(self._running) >= RECONCILE_SESSIONS_MAX:  # one more would be ignored, and never end
             self._next_at = now + AGAIN_SECONDS
             return None
         fresh = [peer for peer in free if peer not in self._clean] or free

@@ -91,7 +91,7 @@ class Guests:
         self._epoch = epoch
         self._guests: dict[bytes, Guest] = {}
         self._life_ms = network.lives[LEASE]
-        self._slots = Slots(network.slots)
+        self._slots = Slots(min(network.slots, GUESTS_MAX))
         self._last_seq: BoundedDict[bytes, int] = BoundedDict(2 * GUESTS_MAX)
         for cell in held.leases_by(key.public):
             self.note(cell)

@@ -14,6 +14,7 @@ from p2preg.base.errors import LocalProtocolError
 HEARD_INTERVALS = 3.0
 DELAY_SECONDS_MAX = 10.0  # a batch this much slower than the epoch's best is no sign of life: somebody hoarded it
 BEST_WINDOW_SECONDS = 600.0
+BEST_STEP_SECONDS = 1.0  # between two delays that are kept for later, however many batches a home sends
 FIRST_BATCH_AGE_MS_MAX = 300_000
 PRESERVING_HOMES_MIN = 3
 PRESERVING_SHARE = 0.15
@@ -110,7 +111,8 @@ class Homes:
         """Keep a monotone window of delays; its head is the best of the last ten minutes."""
         while home.best and home.best[-1][1] >= delay:
             home.best.pop()
-        home.best.append((now, delay))
+        if not home.best or now - home.best[-1][0] >= BEST_STEP_SECONDS:
+            home.best.append((now, delay))
         while home.best[0][0] < now - BEST_WINDOW_SECONDS:
             home.best.popleft()
         return home.best[0][1]

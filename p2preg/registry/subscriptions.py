@@ -19,11 +19,15 @@ from p2preg.registry.limits import (
     EVENTS_PER_NOTIFICATION_MAX,
     MESSAGE_BYTES_MAX,
     QUEUE_EVENTS_MAX,
+    SUBSCRIPTIONS_BYTES_MAX,
     SUBSCRIPTIONS_PER_SESSION_MAX,
 )
 from p2preg.registry.projection import Projection
 
 DIGEST_SECONDS = 25.0  # the contract says at least every 30 s
+NODE_BYTES = 64  # an entry of a dictionary by node; the ids in it are shared
+FILTER_FACTOR = 4  # a filter's terms take so many times its canonical text
+SUBSCRIPTION_BYTES = 4_096
 _TWO_128 = 1 << 128
 NOTHING: tuple[bytes | None, bool] = (None, False)
 
@@ -228,13 +232,23 @@ class Subscriptions:
         return match
 
     def check_room(self, session: int, waiting: int) -> None:
-        """`limit.subscriptions` when the session has no room for one more, `waiting` ones counted."""
+        """`limit.subscriptions` when the session has no room for one more, `waiting` ones counted;
+        `registry.overloaded` when there is none for anybody's."""
         if len(self._of_session.get(session, {})) + waiting >= SUBSCRIPTIONS_PER_SESSION_MAX:
             raise Refused(
                 -32005,
                 "limit.subscriptions",
                 f"a session has at most {SUBSCRIPTIONS_PER_SESSION_MAX} subscriptions: unsubscribe one first",
             )
+        if self._bytes() >= SUBSCRIPTIONS_BYTES_MAX:
+            raise Refused(-32006, "registry.overloaded", "too much is followed at this registry: try another")
+
+    def _bytes(self) -> int:
+        """The memory that matches and subscriptions take, about."""
+        nodes = sum(len(match.versions) for match in self._matches.values())
+        nodes += sum(len(subscription.pending) for subscription in self._all.values())
+        filters = sum(len(text) for text, _ in self._matches)
+        return NODE_BYTES * nodes + FILTER_FACTOR * filters + SUBSCRIPTION_BYTES * len(self._all)
 
     def add(
         self, session: int, match: Match, projection: Projection, max_rate: float, *, snapshot: bool

@@ -11,11 +11,11 @@ import msgspec
 
 from p2preg.base.effects import Schedule
 from p2preg.base.errors import Refused
-from p2preg.index.filter import parse_filter
+from p2preg.index.filter import Filter, parse_filter
 from p2preg.registry import params, results
 from p2preg.registry.directory import Change, Directory
 from p2preg.registry.effects import Notify, Reply
-from p2preg.registry.limits import NOTIFICATIONS_UNSENT_MAX, WAITING_RESUMES_MAX
+from p2preg.registry.limits import NOTIFICATIONS_UNSENT_MAX, RESUMES_PER_TICK_MAX, WAITING_RESUMES_MAX
 from p2preg.registry.projection import Projection, parse_projection
 from p2preg.registry.subscriptions import DIGEST_SECONDS, Match, Subscription, Subscriptions
 
@@ -28,7 +28,8 @@ class WaitingResume:
 
     session: int
     call: int
-    match: Match
+    query: Filter | None
+    include: str
     projection: Projection
     max_rate: float
     have: params.Have
@@ -79,7 +80,9 @@ class Watching:
         if have is not None and not equal and not self._synced(now) and len(self._waiting) < WAITING_RESUMES_MAX:
             deadline = now + RESUME_WAIT_SECONDS
             self._waiting.append(
-                WaitingResume(session, call, match, projection, request.max_rate_ms / 1000, have, deadline)
+                WaitingResume(
+                    session, call, query, request.include, projection, request.max_rate_ms / 1000, have, deadline
+                )
             )
             return []
         return self._begin(session, call, match, projection, request.max_rate_ms / 1000, now, snapshot=not equal)
@@ -118,20 +121,17 @@ class Watching:
         if not self._waiting:
             return []
         synced = self._synced(now)
-        ready = [waiting for waiting in self._waiting if synced or now >= waiting.deadline]
+        ready = [waiting for waiting in self._waiting if synced or now >= waiting.deadline][:RESUMES_PER_TICK_MAX]
         self._waiting = [waiting for waiting in self._waiting if waiting not in ready]
         effects: list[Any] = []
         for waiting in ready:
-            match = self._current(waiting.match)
+            # Not the match of before: one without subscriptions may have been forgotten meanwhile.
+            match = self._subscriptions.match_for(waiting.query, waiting.include)
             equal = match.equals(waiting.have.count, waiting.have.digest)
             effects += self._begin(
                 waiting.session, waiting.call, match, waiting.projection, waiting.max_rate, now, snapshot=not equal
             )
         return effects
-
-    def _current(self, match: Match) -> Match:
-        # A match without subscriptions is not kept up to date, and may have been forgotten meanwhile.
-        return self._subscriptions.match_for(match.query, match.include)
 
     def flush(self, session: int, now: float) -> list[Any]:
         """Send what is due, as far as the client takes it; schedule what is due later."""

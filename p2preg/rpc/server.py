@@ -123,8 +123,8 @@ class RpcServer:
             pass  # it went away, or never spoke our language
         except* ProtocolError:
             pass  # trio-websocket's reader answers frames that come while we close, which the protocol does not allow
-        except* Exception:  # a bug, of ours or a library's, in reading bytes: it costs this connection only
-            logger.exception("connection failed")
+        except* Exception as group:  # a library tripped over the client's bytes: it costs this connection only
+            logger.info("connection failed error=%r", group.exceptions[0])
         finally:
             await trio.aclose_forcefully(stream)
 

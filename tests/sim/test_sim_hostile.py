@@ -288,3 +288,18 @@ def test_what_another_home_wrote_about_a_node_never_keeps_its_new_home_from_writ
     assert registered["state"] in ("draining", "serving")
     node.leave_socket()
     world.run_until(lambda: contact(alice, node) == "suspect", 2.0)
+
+
+def test_what_a_registry_says_of_itself_at_length_is_not_told_to_every_client() -> None:
+    world = World(9)
+    alice = world.add_registry()
+    mallory = linked(world, alice)
+    said = {"rpc": "ws://" + "\0" * 1_500, "region": "r" * 500, "software": {"version": "v" * 500}}
+    cells = [cell_of(world, "stranger 0", seq=START_MS + 10_000, **said)]
+    mallory.say(alice, Gossip(batch_of(world, "stranger 0", cells=cells).raw))
+    world.run(5.0)
+    client = world.add_client(alice)
+    assert client.call("session.hello", **client.hello_params())["peers"] == []
+    [peer] = client.call("registry.peers")["peers"]
+    assert peer["endpoint"] == "10.200.0.1:4010"
+    assert peer["rpc"] == "" and "region" not in peer and "version" not in peer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from p2preg.base.limits import RECONCILE_SESSIONS_MAX
 from p2preg.node.sync import AGAIN_SECONDS, IN_VAIN_SECONDS, RESULTS_MAX, SyncStatus
 
 ALICE, BOB, CAROL = b"a" * 32, b"b" * 32, b"c" * 32
@@ -93,6 +94,18 @@ def test_a_peer_is_not_asked_twice_at_a_time() -> None:
     sync.peer_down(ALICE)
     sync.peer_up(ALICE, 60.0)
     assert sync.due(60.0) == ALICE
+
+
+def test_no_more_are_asked_at_a_time_than_there_can_be_sessions_and_all_in_the_end() -> None:
+    peers = [bytes([number]) * 32 for number in range(2 * RECONCILE_SESSIONS_MAX)]
+    sync = status(*peers)
+    asked = [sync.due(AGAIN_SECONDS * at) for at in range(2 * RECONCILE_SESSIONS_MAX)]
+    running = [peer for peer in asked if peer is not None]
+    assert len(running) == RECONCILE_SESSIONS_MAX
+    for peer in running:
+        sync.ended(peer, True, 1, 100.0)
+    later = {session(sync, 200.0 + at, repaired=1) for at in range(RECONCILE_SESSIONS_MAX)}
+    assert later | set(running) == set(peers)
 
 
 def test_something_missed_brings_the_next_session_forward_but_not_on_top_of_the_last() -> None:

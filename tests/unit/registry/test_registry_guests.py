@@ -73,6 +73,19 @@ def test_renewals_without_end_keep_the_heap_small() -> None:
     assert len(slots._ends) <= SUPERSEDED_MAX + 3
 
 
+def test_a_home_takes_no_more_guests_than_its_cap_however_many_slots_the_network_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("p2preg.registry.guests.GUESTS_MAX", 2)
+    guests, _ = home()
+    attach(guests, ALICE)
+    attach(guests, BOB)
+    with pytest.raises(Refused) as caught:
+        attach(guests, CAROL)
+    assert caught.value.reason == "limit.quota"
+    attach(guests, ALICE, seq=T + 1)
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 30), st.integers(1, 60)), max_size=60))
 def test_two_leases_that_run_never_share_a_slot(steps: list[tuple[int, int, int]]) -> None:

@@ -205,3 +205,11 @@ def test_a_forgotten_registry_is_unknown() -> None:
     assert not world.homes.heard(ALICE, 1.0)
     assert world.homes.freshness(2.0) == (1, 1, 0.0)
     assert world.homes.tick(2.0) == []
+
+
+def test_a_home_that_sends_batches_without_end_is_remembered_by_one_delay_a_second() -> None:
+    world = World(ALICE)
+    for number in range(3_000):
+        world.hear(ALICE, 100.0 + number / 100, late=number / 1_000_000)
+    assert len(world.homes._homes[ALICE].best) <= 31
+    assert world.homes._homes[ALICE].best[0] == (100.0, 0.0)

@@ -16,11 +16,11 @@ from p2preg.cells.held import HeldCells
 from p2preg.cells.lease import LeaseBody, Proof
 from p2preg.cells.network import NetworkFile
 from p2preg.crypto.keys import IdentityKey
-from p2preg.registry import params, results
+from p2preg.registry import params, results, subscriptions
 from p2preg.registry.directory import Directory
 from p2preg.registry.effects import Notify, Reply
 from p2preg.registry.homes import Homes
-from p2preg.registry.limits import NOTIFICATIONS_UNSENT_MAX, SUBSCRIPTIONS_PER_SESSION_MAX
+from p2preg.registry.limits import NOTIFICATIONS_UNSENT_MAX, RESUMES_PER_TICK_MAX, SUBSCRIPTIONS_PER_SESSION_MAX
 from p2preg.registry.watching import RESUME_WAIT_SECONDS, Watching
 from p2preg.sim.subscriber import Subscriber
 
@@ -244,6 +244,28 @@ def test_a_registry_that_comes_to_see_what_the_waiting_client_holds_answers_with
     assert (resumed.mode, kinds(resumed)) == ("difference", ["synced"])
 
 
+@pytest.mark.parametrize("many", ["nodes to tell", "nodes to follow", "large filters", "subscriptions"])
+def test_what_all_clients_together_follow_is_limited(many: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subscriptions, "SUBSCRIPTIONS_BYTES_MAX", 100_000)
+    if many.startswith("nodes"):
+        monkeypatch.setattr(subscriptions, "NODE_BYTES", 10_000)
+    world = World()
+    world.put(0)
+    with pytest.raises(Refused) as caught:
+        for session in range(2, 102):
+            text = "x" * 10_000 if many == "large filters" else str(session)
+            query = {"or": [{"exists": "region"}, {"eq": ["region", f"{session} {text}"]}]}
+            subscriber = world.subscribe(session, filter=query if many != "nodes to tell" else None)
+            if many == "nodes to follow":
+                world.read(session)
+            assert subscriber is not None
+    assert caught.value.reason == "registry.overloaded"
+    assert 2 <= len(world.watching) <= 30
+    for session in range(2, 102):
+        world.watching.close(session)
+    assert world.subscribe(1) is not None
+
+
 def test_subscriptions_that_wait_count_towards_the_limit() -> None:
     world = World()
     world.put(0)
@@ -255,6 +277,23 @@ def test_subscriptions_that_wait_count_towards_the_limit() -> None:
     with pytest.raises(Refused) as caught:
         world.subscribe(2, resuming=held)
     assert caught.value.reason == "limit.subscriptions"
+
+
+def test_of_many_that_wait_only_some_begin_in_one_tick_and_each_does_in_the_end() -> None:
+    world = World()
+    world.put(0)
+    held = watched(world)
+    world.put(1)
+    world.synced = False
+    sessions = range(2, 3 + 2 * RESUMES_PER_TICK_MAX)
+    assert all(world.subscribe(session, resuming=held, filter=None) is None for session in sessions)
+    world.synced = True
+    begun = []
+    for _ in range(3):
+        before = len(world.watching)
+        world.carry_out(world.watching.tick(world.now))
+        begun.append(len(world.watching) - before)
+    assert begun == [RESUMES_PER_TICK_MAX, RESUMES_PER_TICK_MAX, 1]
 
 
 def test_a_digest_of_what_was_told_comes_every_30_s_also_when_flushes_are_rarer() -> None:
