@@ -123,7 +123,7 @@ class RpcServer:
             pass  # it went away, or never spoke our language
         except* ProtocolError:
             pass  # trio-websocket's reader answers frames that come while we close, which the protocol does not allow
-        except* Exception as group:  # a library tripped over the client's bytes: it costs this connection only
+        except* Exception as group:  # noqa: BLE001 - a library tripped over the client's bytes: it costs this connection only
             logger.info("connection failed error=%r", group.exceptions[0])
         finally:
             await trio.aclose_forcefully(stream)

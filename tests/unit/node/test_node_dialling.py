@@ -55,11 +55,21 @@ def test_the_pause_doubles_up_to_its_limit() -> None:
 def test_a_new_endpoint_is_tried_at_once_and_the_same_one_is_no_news() -> None:
     addresses = Addresses(0.5, 30.0)
     addresses.learn(ALICE, "a:1")
-    addresses.shun(ALICE, 0.0)
+    addresses.failed(ALICE, 0.9)
     addresses.learn(ALICE, "a:1")
     assert addresses.start_dial(ALICE, 1.0) is None
     addresses.learn(ALICE, "a:2")
     assert addresses.start_dial(ALICE, 1.0) == "a:2"
+
+
+def test_who_broke_the_protocol_is_shunned_at_a_new_endpoint_too() -> None:
+    addresses = Addresses(0.5, 30.0)
+    addresses.learn(ALICE, "a:1")
+    addresses.shun(ALICE, 0.0)
+    addresses.learn(ALICE, "a:2")
+    assert addresses.start_dial(ALICE, 1.0) is None
+    assert addresses.is_shunned(ALICE, 29.0) and not addresses.is_shunned(ALICE, 30.0)
+    assert addresses.start_dial(ALICE, 30.0) == "a:2"
 
 
 def test_the_address_learned_longest_ago_goes_at_the_cap() -> None:
