@@ -177,9 +177,11 @@ def _twigs(scene: Scene, branch: Branch, indent: str) -> list[Text]:
 def scores_panel(scene: Scene, width: int) -> Panel:
     """What quality the reports amount to."""
     table = _grid("left", "left", "right", "left")
+    named = width >= 50
+    cells = min(BAR_CELLS, width - (40 if named else 28))  # what the other columns leave
     for row in scene.scores:
-        name = [Text(row.node_id[:ID_DIGITS], "dim")] if width >= 50 else []
-        table.add_row(Text(row.about), _bar(row, min(BAR_CELLS, width - 28)), Text(_votes(row), "dim"), *name)
+        name = [Text(row.node_id[:ID_DIGITS], "dim")] if named else []
+        table.add_row(Text(row.about), _bar(row, cells), Text(_votes(row), "dim"), *name)
     return _panel("QoS", table if scene.scores else Text("no reports yet", "dim"))
 
 
