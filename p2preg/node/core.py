@@ -128,7 +128,7 @@ class NodeCore:
         contacts = [contact for contact in map(self._contacts.read, anchors) if contact is not None]
         for contact in contacts:
             self._links.addresses.learn(contact.public_key, contact.endpoint)
-        self._had_peers = bool(contacts)
+        self._had_peers = self._had_peers or bool(contacts)
         self._carry("registry", self.registry.start(now))
         self._to("dht", dht_events.Bootstrap(tuple(contacts)))
         self._tick()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated
 
 from msgspec import Meta
+
+from p2preg.index.schema import replicated
 
 MICRO = 1_000_000
 
@@ -18,7 +19,7 @@ UnixMs = Annotated[int, Meta(ge=0, le=2**53 - 1, description="Unix milliseconds"
 
 def to_micro(value: float) -> int:
     """A number as millionths, rounded half to even on its shortest decimal form (2.0000005 is a tie)."""
-    return int((Decimal(repr(value)) * MICRO).to_integral_value(ROUND_HALF_EVEN))
+    return replicated(value, MICRO)
 
 
 def from_micro(value: int) -> float:

@@ -37,11 +37,6 @@ def anonymous_bytes(pid: int) -> int:
     return _status(pid, "RssAnon")
 
 
-def resident_bytes(pid: int) -> int:
-    """All resident memory."""
-    return _status(pid, "VmRSS")
-
-
 def descendants(pid: int) -> list[int]:
     """The process and all that it started and that still run."""
     found = [pid]

@@ -52,3 +52,11 @@ def test_more_descriptions_are_restored_than_could_wait_for_their_leases() -> No
     node = NodeCore(HOME, NETWORK, CONFIG, Alone(), Random(1), 2, 0.0, NOW, (*adverts, *leases, registry))
     held = node.held.statistics()
     assert (held.adverts, held.leases, held.waiting) == (count, count, 0)
+
+
+def test_one_that_was_killed_before_its_table_was_kept_still_knows_of_others_by_their_cells() -> None:
+    other = IdentityKey(bytes(31) + b"\1")
+    cell = sign_cell(other, NETWORK, other.public, REGISTRY, NOW, {"endpoints": ["127.0.0.1:7402"], "epoch": 1})
+    node = NodeCore(HOME, NETWORK, CONFIG, Alone(), Random(1), 2, 0.0, NOW, (cell,))
+    node.start((), 0.0, NOW)
+    assert not node.synced(1.0)
