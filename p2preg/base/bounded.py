@@ -34,12 +34,17 @@ class BoundedDict(Generic[K, V]):
     def get(self, key: K) -> V | None:
         return self._items.get(key)
 
+    def oldest(self) -> V | None:
+        """The value set longest ago; None when empty."""
+        return next(iter(self._items.values()), None)
+
     def set(self, key: K, value: V) -> None:
         """Set and make youngest; beyond the cap the oldest entry goes."""
-        self._items.pop(key, None)
-        self._items[key] = value
-        if len(self._items) > self.cap:
-            self._items.pop(next(iter(self._items)))
+        items = self._items
+        items.pop(key, None)
+        items[key] = value
+        if len(items) > self.cap:
+            del items[next(iter(items))]
             self.evicted += 1
 
     def pop(self, key: K) -> V | None:
@@ -56,31 +61,37 @@ class BoundedDict(Generic[K, V]):
 
 
 class ExpiringDict(Generic[K, V]):
-    """A `BoundedDict` whose entries also end `life` seconds after they were set, on the caller's clock."""
+    """Like `BoundedDict`, and its entries also end `life` seconds after they were set, on the caller's clock."""
 
     def __init__(self, cap: int, life: float) -> None:
+        if cap < 1:
+            raise ValueError(f"a cap of at least 1 is needed, got {cap}")
+        self.cap = cap
         self.life = life
-        self._items: BoundedDict[K, tuple[float, V]] = BoundedDict(cap)
+        self._items: dict[K, tuple[float, V]] = {}
 
     def __len__(self) -> int:
         return len(self._items)
 
     def set(self, key: K, value: V, now: float) -> None:
+        self._items.pop(key, None)
+        self._items[key] = (now + self.life, value)
         self.expire(now)
-        self._items.set(key, (now + self.life, value))
 
     def get(self, key: K, now: float) -> V | None:
         entry = self._items.get(key)
         return entry[1] if entry is not None and now < entry[0] else None
 
     def pop(self, key: K, now: float) -> V | None:
-        entry = self._items.pop(key)
+        entry = self._items.pop(key, None)
         return entry[1] if entry is not None and now < entry[0] else None
 
     def expire(self, now: float) -> None:
-        """Drop what has ended. Entries stand in the order of their end, so this stops at the first live one."""
-        while self._items:
-            key = next(iter(self._items))
-            if now < self._items[key][0]:
+        """Drop what has ended or is too much. Entries stand in the order of their end, so this stops at the first
+        live one."""
+        items = self._items
+        while items:
+            key = next(iter(items))
+            if now < items[key][0] and len(items) <= self.cap:
                 return
-            self._items.pop(key)
+            del items[key]

@@ -11,13 +11,14 @@ from p2preg.base.errors import ConfigError
 class BroadcastConfig:
     """All durations in seconds."""
 
-    announce_interval: float = 0.1  # IHAVEs and PRUNEs of one link are collected so long
+    announce_interval: float = 0.3  # IHAVEs and PRUNEs wait so long, IHAVEs twice at one end of a link (docs/adr/0012)
     graft_timeout_initial: float = 1.0  # t1 until arrival gaps were measured; Corrosion's fixed value
-    graft_timeout_min: float = 0.3  # less thrashes on wide-area links
+    graft_timeout_min: float = 0.25  # less thrashes on wide-area links (docs/adr/0012)
     graft_timeout_max: float = 2.0  # more only adds to the latency of a loss
     prune_interval: float = 1.0  # at least so long between two PRUNEs to one peer for one origin (Corrosion)
     prune_grace: float = 2.0  # no PRUNE so soon after a GRAFT: its answer may cross the eager copy
     heard_recently: float = 60.0  # a new link starts lazy for origins heard within; three of the longest intervals
+    heard_lately: float = 5.0  # a new link is told of what came within: longer than the overlay takes to find one
     gap_patience: float = 5.0  # a missing counter may still come by GRAFT: t1 and several t2 (wild guess)
     gap_interval: float = 10.0  # at least so long between two gaps of one origin, so that lies cost us little
     demotion: float = 60.0  # a breaker of promises is not listened to so long; also the span over which they count

@@ -2,18 +2,19 @@
 
 Payloads go along the eager links of their origin's tree, announcements over all others, and a GRAFT fetches what was
 announced and did not come. Departures from the paper: no hop counts (nobody signs them) and so no optimisation of the
-tree; PRUNE and IHAVE are collected per link; a link that announces is lazy at our end too; ids are computed by the
-receiver. Batches are parsed here, verified by the node, and forwarded only after its verdict.
+tree; PRUNE and IHAVE are collected per link, of which one end announces first; a link that announces is lazy at our
+end too; ids are computed by the receiver. Batches are parsed here, verified by the node, and forwarded only after its
+verdict.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
 
 from p2preg.base.bounded import ExpiringDict
-from p2preg.base.effects import Misbehaved, Schedule, Send
+from p2preg.base.effects import Misbehaved, Send
 from p2preg.base.events import Expired, NeighborDown, NeighborUp, Received
 from p2preg.base.limits import (
     ANNOUNCED_MAX,
@@ -26,11 +27,13 @@ from p2preg.base.limits import (
     GRAFT_ANSWER_BYTES_MAX,
     GRAFT_ANSWERS_KEPT_MAX,
     GRAFT_ANSWERS_MAX,
+    ITEMS_PER_MESSAGE_MAX,
     PENDING_BATCHES_MAX,
     PENDING_BYTES_MAX,
     SEEN_BATCHES_MAX,
     SEEN_SECONDS,
 )
+from p2preg.broadcast.announcing import Announcing
 from p2preg.broadcast.batch import Batch, BatchInvalid, batch_id_of, parse_batch
 from p2preg.broadcast.cache import PayloadCache
 from p2preg.broadcast.config import BroadcastConfig
@@ -38,33 +41,44 @@ from p2preg.broadcast.effects import Deliver, Effect, UnknownOrigin
 from p2preg.broadcast.events import Accepted, OriginDropped, OriginHeld, Publish, Refused
 from p2preg.broadcast.gaps import Gaps
 from p2preg.broadcast.grafts import Grafts
-from p2preg.broadcast.link import Link
+from p2preg.broadcast.link import Link, Queued
 from p2preg.broadcast.origin import Origin
 from p2preg.broadcast.pending import Pending
 from p2preg.broadcast.statistics import BroadcastStatistics
+from p2preg.broadcast.tree import Tree
 from p2preg.wire.messages import Announcement, Gossip, Graft, IHave, Prune
-
-ANNOUNCE_TIMER = ("broadcast", "announce")
 
 
 class BroadcastCore:
     """Spreads batches of the held registries, our own among them, to and from our neighbours."""
 
-    def __init__(self, own_id: bytes, network: str, config: BroadcastConfig) -> None:
+    def __init__(
+        self,
+        own_id: bytes,
+        network: str,
+        config: BroadcastConfig,
+        parse: Callable[[bytes, str], Batch] = parse_batch,
+        make_tree: Callable[[BroadcastConfig], Tree] = Tree,
+    ) -> None:
+        """`parse`: what opens a batch; a simulator has each opened once for all its registries. `make_tree`: called
+        for each origin; a simulator compares with other ways to spread."""
         config.validate()
+        self._parse = parse
+        self._make_tree = make_tree
         self._own_id = own_id
         self._network = network
         self._config = config
         self._links: dict[bytes, Link] = {}
-        self._origins: dict[bytes, Origin] = {own_id: Origin(config)}
+        self._origins: dict[bytes, Origin] = {own_id: Origin(make_tree(config))}
         self._seen: ExpiringDict[bytes, tuple[bytes, bytes]] = ExpiringDict(SEEN_BATCHES_MAX, SEEN_SECONDS)
         self._answered: ExpiringDict[tuple[bytes, bytes], int] = ExpiringDict(GRAFT_ANSWERS_KEPT_MAX, CACHED_SECONDS)
         self._cache = PayloadCache()
+        self._latest: deque[Queued] = deque(maxlen=ITEMS_PER_MESSAGE_MAX)  # a new link is told in one message
         self._pending = Pending()
         self._counts: Counter[str] = Counter()
         self._gaps = Gaps(config, self._origins, self._counts)
         self._grafts = Grafts(config, self._links, self._origins, self._gaps, self._counts)
-        self._announce_at = math.inf  # what the timer is set to
+        self._announcing = Announcing(config, own_id, self._links, self._counts)
 
     def handle(self, event: object, now: float) -> list[Effect]:
         match event:
@@ -79,7 +93,7 @@ class BroadcastCore:
             case Publish(batch):
                 return self._on_publish(batch, now)
             case Expired(("broadcast", "announce")):
-                return self._on_announce_timer()
+                return self._announcing.on_timer(now)
             case Expired(("broadcast", "graft")):
                 return self._grafts.on_timer(now)
             case Expired(("broadcast", "gap", bytes(origin_id))):
@@ -87,7 +101,7 @@ class BroadcastCore:
             case NeighborUp(peer):
                 return self._on_neighbor_up(peer, now)
             case NeighborDown(peer):
-                return self._on_neighbor_down(peer)
+                return self._on_neighbor_down(peer, now)
             case OriginHeld(origin_id):
                 return self._on_origin_held(origin_id)
             case OriginDropped(origin_id):
@@ -136,27 +150,32 @@ class BroadcastCore:
     # --- neighbours and origins -----------------------------------------------------------------------------
 
     def _on_neighbor_up(self, peer: bytes, now: float) -> list[Effect]:
-        """Our own batches are pushed over a new link, and those of silent origins. The others have a tree."""
+        """Our own batches are pushed over a new link, and those of silent origins. The others have a tree. What arrived
+        lately is announced: perhaps the peer was cut off meanwhile, or we were when we published it."""
         if peer in self._links or len(self._links) >= BROADCAST_NEIGHBORS_MAX:
             return []
-        self._links[peer] = Link()
+        link = self._links[peer] = Link(self._announcing.patience(peer))
         for origin_id, origin in self._origins.items():
             if origin_id == self._own_id or now - origin.heard_at >= self._config.heard_recently:
                 origin.tree.eager[peer] = None
-        return []
+        lately = [said for at, said in self._latest if now - at <= self._config.heard_lately]
+        for said in lately:
+            link.announce(said.batch_id, (now, said))
+        return self._announcing.schedule(now + link.patience) if lately else []
 
-    def _on_neighbor_down(self, peer: bytes) -> list[Effect]:
-        """Where the lost link was the tree's, the announcements of the others repair it."""
+    def _on_neighbor_down(self, peer: bytes, now: float) -> list[Effect]:
+        """Where batches came over the lost link, another neighbour is asked for them. Was it the wrong one, further
+        from the origin than we are, the announcements of the others repair the tree."""
         self._links.pop(peer, None)
         for origin in self._origins.values():
             origin.tree.forget(peer)
         self._grafts.missing.forget_announcer(peer)
-        return []
+        return self._grafts.replace_parent(peer, now)
 
     def _on_origin_held(self, origin_id: bytes) -> list[Effect]:
         """As in the paper all links start eager, and the first batch draws the tree."""
         if origin_id not in self._origins and len(self._origins) < BROADCAST_ORIGINS_MAX:
-            origin = self._origins[origin_id] = Origin(self._config)
+            origin = self._origins[origin_id] = Origin(self._make_tree(self._config))
             origin.tree.eager.update(dict.fromkeys(self._links))
         return []
 
@@ -186,7 +205,7 @@ class BroadcastCore:
             unjudged.senders[peer] = None
             return effects
         try:
-            batch = parse_batch(raw, self._network)
+            batch = self._parse(raw, self._network)
         except BatchInvalid as error:
             self._counts["invalid"] += 1
             return [Misbehaved(peer, str(error))]
@@ -197,7 +216,7 @@ class BroadcastCore:
         origin = self._origins.get(batch.origin)
         if origin is None:
             self._counts["unknown_origin"] += 1
-            return [UnknownOrigin(peer, batch)] if batch.cells else []
+            return [UnknownOrigin(peer, batch)]
         if origin.progress.is_stale(batch.epoch):
             self._counts["stale"] += 1
             return []
@@ -219,15 +238,14 @@ class BroadcastCore:
         link, origin = self._links.get(peer), self._origins.get(origin_id)
         if link is None or origin is None:
             return []
-        link.announcements.pop(batch_id)
+        link.has(batch_id)
         tree = origin.tree
         if peer == first_sender or (first_sender != self._own_id and first_sender not in tree.eager):
             return []
         if tree.was_pruned(peer, now) or tree.was_grafted(peer, now):
             return []
         tree.prune(peer, now)
-        link.prunes[origin_id] = None
-        return self._schedule_announce(now)
+        return self._announcing.prune(link, origin_id, now)
 
     def _on_accepted(self, batch: Batch, now: float) -> list[Effect]:
         unjudged = self._pending.pop(batch.batch_id)
@@ -239,8 +257,9 @@ class BroadcastCore:
         sender = unjudged.first_sender
         if sender in self._links and not origin.tree.was_pruned(sender, now):
             origin.tree.eager[sender] = None
+        origin.parent = sender if batch.interval_ms else None  # after a farewell nothing more comes
         effects = self._gaps.advance(batch, now)
-        holders = [*unjudged.senders, *unjudged.holders]
+        holders = unjudged.senders | unjudged.holders
         return effects + self._spread(batch, sender, unjudged.senders, holders, now)
 
     def _on_refused(self, batch_id: bytes) -> list[Effect]:
@@ -257,16 +276,19 @@ class BroadcastCore:
         self._seen.set(batch.batch_id, (batch.origin, sender), now)
         self._cache.add(batch.batch_id, batch.raw, now)
         tree = self._origins[batch.origin].tree
-        announcement = Announcement(batch.batch_id, batch.origin, batch.epoch, batch.counter)
-        pushes: list[Effect] = []
+        queued = (now, Announcement(batch.batch_id, batch.origin, batch.epoch, batch.counter))
+        self._latest.append(queued)
+        gossip, patience = Gossip(batch.raw), math.inf
+        effects: list[Effect] = []
         for peer, link in self._links.items():
             if peer in tree.eager:
                 if peer not in senders:
-                    pushes.append(Send(peer, Gossip(batch.raw)))
+                    effects.append(Send(peer, gossip))
             elif peer not in holders:
-                link.announcements.set(batch.batch_id, announcement)
-        self._counts["pushes_sent"] += len(pushes)
-        return pushes + self._schedule_announce(now)
+                link.announce(batch.batch_id, queued)
+                patience = min(patience, link.patience)
+        self._counts["pushes_sent"] += len(effects)
+        return effects + self._announcing.schedule(now + patience)
 
     # --- control messages -----------------------------------------------------------------------------------
 
@@ -286,9 +308,12 @@ class BroadcastCore:
     def _on_announcement(self, peer: bytes, announcement: Announcement, now: float) -> None:
         """Who announces what we lack would have pushed it, had it us as eager: then it is lazy here too."""
         batch_id = announcement.batch_id
-        self._links[peer].announcements.pop(batch_id)
+        self._links[peer].has(batch_id)
         origin = self._origins.get(announcement.origin)
-        if origin is None or self._seen.get(batch_id, now) is not None:
+        if origin is None:
+            return
+        origin.announcer = peer
+        if self._seen.get(batch_id, now) is not None:
             return
         if not origin.progress.wants(announcement.epoch, announcement.counter):
             return
@@ -317,21 +342,3 @@ class BroadcastCore:
             answers.append(Send(peer, Gossip(raw)))
         self._counts["pushes_sent"] += len(answers)
         return answers
-
-    # --- timers ---------------------------------------------------------------------------------------------
-
-    def _schedule_announce(self, now: float) -> list[Effect]:
-        """IHAVEs and PRUNEs wait for company; the timer is set by the first."""
-        if self._announce_at < math.inf or not any(link.has_waiting for link in self._links.values()):
-            return []
-        self._announce_at = now + self._config.announce_interval
-        return [Schedule(self._announce_at, ANNOUNCE_TIMER)]
-
-    def _on_announce_timer(self) -> list[Effect]:
-        self._announce_at = math.inf
-        effects: list[Effect] = []
-        for peer, link in self._links.items():
-            self._counts["ihaves_sent"] += len(link.announcements)
-            self._counts["prunes_sent"] += len(link.prunes)
-            effects += [Send(peer, message) for message in link.flush()]
-        return effects

@@ -18,8 +18,8 @@ class Deliver:
 
 @dataclass(frozen=True, slots=True)
 class UnknownOrigin:
-    """A batch with cells from a registry that is not held; nothing was kept. If its registry cell is among them and
-    is admitted, say `OriginHeld` and hand the batch in once more."""
+    """A batch of a registry that is not held; nothing was kept. If its registry cell is in it and is admitted, say
+    `OriginHeld` and hand the batch in once more."""
 
     peer: bytes
     batch: Batch

@@ -1,4 +1,5 @@
-"""Fetches what was announced and did not come: one announcer after the other, then a gap is reported."""
+"""Fetches what was announced and did not come: one announcer after the other, then a gap is reported. And asks for a
+new parent where the tree has lost one."""
 
 from __future__ import annotations
 
@@ -60,6 +61,31 @@ class Grafts:
             self.timeout.observe(now - entry.announced_at)
         return [*entry.announcers, *entry.asked]
 
+    def replace_parent(self, lost: bytes, now: float) -> list[Effect]:
+        """GRAFT, though nothing is missing yet: for each origin whose batches came over the link that is `lost`, the
+        neighbour that announced one last, else any."""
+        asks: dict[bytes, list[bytes]] = {}
+        for origin_id, origin in self._origins.items():
+            if origin.parent != lost:
+                continue
+            origin.parent = None
+            if now - origin.heard_at < self._config.heard_recently and (peer := self._successor(origin_id)) is not None:
+                origin.parent = peer
+                asks.setdefault(peer, []).append(origin_id)
+        effects: list[Effect] = []
+        for peer, origin_ids in asks.items():
+            for at in range(0, len(origin_ids), ITEMS_PER_MESSAGE_MAX):
+                effects.append(self._graft(peer, [], origin_ids[at : at + ITEMS_PER_MESSAGE_MAX], now))
+        return effects
+
+    def _successor(self, origin_id: bytes) -> bytes | None:
+        """A lazy neighbour; an eager one is fed by us."""
+        origin = self._origins[origin_id]
+        lazy = [peer for peer in self._links if peer not in origin.tree.eager]
+        if not lazy or origin.announcer in lazy:
+            return origin.announcer if lazy else None
+        return lazy[int.from_bytes(origin_id[:4]) % len(lazy)]
+
     def schedule(self) -> list[Effect]:
         if self.missing.next_due >= self._timer_at:
             return []
@@ -94,12 +120,15 @@ class Grafts:
         for at in range(0, len(wanted), ITEMS_PER_MESSAGE_MAX):
             part = wanted[at : at + ITEMS_PER_MESSAGE_MAX]
             origins = list(dict.fromkeys(said.origin for said in part))
-            for origin_id in origins:
-                self._origins[origin_id].tree.graft(peer, now)
-                self._links[peer].prunes.pop(origin_id, None)
-            effects.append(Send(peer, Graft([said.batch_id for said in part], origins)))
+            effects.append(self._graft(peer, [said.batch_id for said in part], origins, now))
         self._counts["grafts_sent"] += len(wanted)
         return effects
+
+    def _graft(self, peer: bytes, batch_ids: list[bytes], origin_ids: list[bytes], now: float) -> Send:
+        for origin_id in origin_ids:
+            self._origins[origin_id].tree.graft(peer, now)
+            self._links[peer].prunes.pop(origin_id, None)
+        return Send(peer, Graft(batch_ids, origin_ids))
 
     def _count_broken_promise(self, entry: Missing, now: float) -> None:
         """The one asked last did not send it. Who breaks too many is asked no more, and leaves the trees."""

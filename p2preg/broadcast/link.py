@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+import math
+
 from p2preg.base.bounded import BoundedDict
 from p2preg.base.limits import ANNOUNCEMENTS_QUEUED_MAX, BROKEN_PROMISES_MAX, ITEMS_PER_MESSAGE_MAX
 from p2preg.wire.messages import Announcement, IHave, Prune
+
+Queued = tuple[float, Announcement]  # since when it waits, and what
 
 
 class Link:
     """IHAVEs are not acknowledged and not repeated. A promise is an announcement; it is broken when the batch does
     not follow a GRAFT."""
 
-    def __init__(self) -> None:
-        self.announcements: BoundedDict[bytes, Announcement] = BoundedDict(ANNOUNCEMENTS_QUEUED_MAX)
-        self.prunes: dict[bytes, None] = {}  # held origins only
+    def __init__(self, patience: float) -> None:
+        """`patience`: how many seconds an announcement may wait here."""
+        self.patience = patience
+        self.prunes: dict[bytes, float] = {}  # held origins only; when each is due
+        self._announcements: BoundedDict[bytes, Queued] = BoundedDict(ANNOUNCEMENTS_QUEUED_MAX)
         self._broken = 0
         self._broken_since = 0.0
         self._demoted_until = 0.0
 
     @property
-    def has_waiting(self) -> bool:
-        return bool(self.announcements) or bool(self.prunes)
+    def due(self) -> float:
+        """When the first of what waits is due; infinity when nothing waits."""
+        prune_due = next(iter(self.prunes.values()), math.inf)
+        oldest = self._announcements.oldest()
+        return prune_due if oldest is None else min(oldest[0] + self.patience, prune_due)
+
+    @property
+    def waiting(self) -> int:
+        """How many announcements wait."""
+        return len(self._announcements)
+
+    def announce(self, batch_id: bytes, queued: Queued) -> None:
+        """Put it into the next IHAVE. The links share `queued`, since most batches are announced on most of them."""
+        self._announcements.set(batch_id, queued)
+
+    def has(self, batch_id: bytes) -> None:
+        """The neighbour holds that batch: no need to announce it any more."""
+        self._announcements.pop(batch_id)
 
     def is_demoted(self, now: float) -> bool:
         """Whether its announcements count for nothing now."""
@@ -38,8 +60,8 @@ class Link:
 
     def flush(self) -> list[IHave | Prune]:
         """The messages that carry all that waits, which then waits no longer."""
-        announcements, origins = self.announcements.values(), list(self.prunes)
-        self.announcements.clear()
+        announcements, origins = [item for _, item in self._announcements.values()], list(self.prunes)
+        self._announcements.clear()
         self.prunes.clear()
         prunes = [Prune(origins[at : at + ITEMS_PER_MESSAGE_MAX]) for at in _steps(origins)]
         ihaves = [IHave(announcements[at : at + ITEMS_PER_MESSAGE_MAX]) for at in _steps(announcements)]

@@ -50,8 +50,9 @@ class Pending:
     def pop(self, batch_id: bytes) -> Unjudged | None:
         entry = self._items.pop(batch_id, None)
         if entry is not None:
+            peer = entry.first_sender
             self.bytes -= entry.size
-            self._shares[entry.first_sender] -= 1
-            if not self._shares[entry.first_sender]:
-                del self._shares[entry.first_sender]
+            self._shares[peer] -= 1
+            if not self._shares[peer]:
+                del self._shares[peer]
         return entry

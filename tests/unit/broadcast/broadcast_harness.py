@@ -48,8 +48,8 @@ def announcement_of(batch: Batch) -> Announcement:
 class Bench:
     """One core, its timers, and a node that does what the test tells it to."""
 
-    def __init__(self, config: BroadcastConfig | None = None) -> None:
-        self.me = key_of("me")
+    def __init__(self, config: BroadcastConfig | None = None, name: str = "me") -> None:
+        self.me = key_of(name)
         self.core = BroadcastCore(self.me.public, NETWORK, config or BroadcastConfig())
         self.timers = TimerQueue()
         self.now = 100.0

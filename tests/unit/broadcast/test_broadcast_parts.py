@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from broadcast_harness import announcement_of, batch_by, key_of
 
@@ -95,29 +97,41 @@ def test_the_graft_timeout_is_twice_the_late_arrivals_within_its_bounds() -> Non
     assert timeout.first == 2.0
     for _ in range(256):
         timeout.observe(0.0)
-    assert timeout.first == 0.3
+    assert timeout.first == 0.25
 
 
 def test_a_few_stragglers_do_not_move_the_graft_timeout() -> None:
     timeout = GraftTimeout(BroadcastConfig())
     for at in range(256):
         timeout.observe(1.0 if at % 32 == 0 else 0.1)
-    assert timeout.first == 0.3
+    assert timeout.first == 0.25
 
 
 def test_a_link_splits_what_waits_into_messages_of_512(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("p2preg.broadcast.link.ITEMS_PER_MESSAGE_MAX", 2)
-    link, batches = Link(), [batch_by(ORIGIN, counter) for counter in (1, 2, 3)]
+    link, batches = Link(0.3), [batch_by(ORIGIN, counter) for counter in (1, 2, 3)]
     for batch in batches:
-        link.announcements.set(batch.batch_id, announcement_of(batch))
-    link.prunes[ORIGIN.public] = None
+        link.announce(batch.batch_id, (1.0, announcement_of(batch)))
+    link.prunes[ORIGIN.public] = 1.0
     a, b, c = map(announcement_of, batches)
     assert link.flush() == [Prune([ORIGIN.public]), IHave([a, b]), IHave([c])]
     assert link.flush() == []
 
 
+def test_a_link_is_due_when_what_waits_longest_is() -> None:
+    link, batches = Link(0.3), [batch_by(ORIGIN, counter) for counter in (1, 2)]
+    assert link.due == math.inf
+    for batch, since in zip(batches, (1.0, 2.0), strict=True):
+        link.announce(batch.batch_id, (since, announcement_of(batch)))
+    assert link.due == 1.3
+    link.has(batches[0].batch_id)
+    assert link.due == 2.3
+    link.prunes[ORIGIN.public] = 1.5
+    assert link.due == 1.5
+
+
 def test_promises_broken_long_ago_do_not_count() -> None:
-    link = Link()
+    link = Link(0.3)
     for at in range(40):
         assert not link.break_promise(now=at * 3.0, demotion=60.0)
     assert not link.is_demoted(120.0)
