@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PeerUp:
-    """An authenticated link to `peer` has exchanged Hello. `outbound`: we dialled it."""
+    """An authenticated link to `peer` has exchanged Hello. `outbound`: we dialled it. `round_trip`: seconds, measured
+    when the link came up; a peer can lengthen it, not shorten it. None: not measured."""
 
     peer: bytes
     outbound: bool
+    round_trip: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

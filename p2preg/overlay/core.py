@@ -20,7 +20,7 @@ from p2preg.overlay.events import Member, MemberGone
 from p2preg.overlay.links import Link
 from p2preg.overlay.neighbourhood import Neighbourhood
 from p2preg.overlay.repair import Repair
-from p2preg.overlay.requests import PRIORITY_ALONE, PRIORITY_NORMAL, PRIORITY_RING, merged
+from p2preg.overlay.requests import PRIORITY_ALONE, PRIORITY_NEAR, PRIORITY_NORMAL, PRIORITY_RING, merged
 from p2preg.overlay.statistics import OverlayStatistics
 from p2preg.overlay.walks import CellOf, Walks
 from p2preg.wire.messages import (
@@ -41,12 +41,13 @@ SHUFFLE = ("overlay", "shuffle")
 
 class OverlayCore:
     """`handle(event, now)` takes monotonic seconds and returns effects, to be carried out in their order. `cell_of`
-    gives the signed registry cell of a member, our own id included, or None."""
+    gives the signed registry cell of a member, our own id included, or None. `region`: where we are, as our operator
+    calls it."""
 
-    def __init__(self, own_id: bytes, config: OverlayConfig, rng: Random, cell_of: CellOf) -> None:
+    def __init__(self, own_id: bytes, config: OverlayConfig, rng: Random, cell_of: CellOf, region: str = "") -> None:
         config.validate()
         self._config = config
-        self._hood = Neighbourhood(own_id, config, rng)
+        self._hood = Neighbourhood(own_id, config, rng, region)
         self._repair = Repair(self._hood)
         self._walks = Walks(self._hood, cell_of)
         self._shuffle_at: float | None = None
@@ -61,6 +62,11 @@ class OverlayCore:
     @property
     def active(self) -> tuple[bytes, ...]:
         return tuple(self._hood.active)
+
+    @property
+    def near(self) -> tuple[bytes, ...]:
+        """Those of the active view that are there because they are near."""
+        return self._hood.active.near
 
     @property
     def passive(self) -> tuple[bytes, ...]:
@@ -88,14 +94,14 @@ class OverlayCore:
                 self._on_message(peer, message, now)
             case Expired(timer):
                 self._on_timer(timer, now)
-            case PeerUp(peer, outbound):
-                self._on_peer_up(peer, outbound, now)
+            case PeerUp(peer, outbound, round_trip):
+                self._on_peer_up(peer, outbound, round_trip, now)
             case PeerDown(peer):
                 self._on_peer_down(peer, now)
             case ConnectFailed(peer):
                 self._on_connect_failed(peer, now)
-            case Member(peer, prefix):
-                self._on_member(peer, prefix, now)
+            case Member(peer, prefix, region):
+                self._on_member(peer, prefix, region, now)
             case MemberGone(peer):
                 self._on_member_gone(peer, now)
             case _:
@@ -147,15 +153,16 @@ class OverlayCore:
 
     # --- links and members ----------------------------------------------------------------------------------
 
-    def _on_peer_up(self, peer: bytes, outbound: bool, now: float) -> None:
+    def _on_peer_up(self, peer: bytes, outbound: bool, round_trip: float | None, now: float) -> None:
         link = self._hood.links.get(peer)
         if link is not None:
             self._on_link_again(peer, link, outbound)
+            link.round_trip = link.round_trip if round_trip is None else round_trip
         elif len(self._hood.links) < OVERLAY_LINKS_MAX:
-            self._hood.links[peer] = Link(outbound)
+            self._hood.links[peer] = Link(outbound, round_trip)
         else:
             return
-        self._hood.members.reached(peer)
+        self._hood.members.reached(peer, round_trip)
         request = self._hood.requests.get(peer)
         if request is not None and not request.sent:
             self._repair.send(peer, request, now)
@@ -164,15 +171,20 @@ class OverlayCore:
         """Either the answer to a `Connect` for a link that was up, or a new link in the place of an old one: then the
         peer may have restarted, and is asked whether it still counts us."""
         if self._hood.is_neighbour(peer) and (link.outbound != outbound or not link.echo):
-            priority = PRIORITY_RING if peer in self._hood.ring_view else PRIORITY_NORMAL
-            self._hood.effects.append(Send(peer, Neighbor(priority)))
+            self._hood.effects.append(Send(peer, Neighbor(self._priority_of(peer))))
         link.outbound, link.echo = outbound, False
+
+    def _priority_of(self, neighbour: bytes) -> int:
+        if neighbour in self._hood.ring_view:
+            return PRIORITY_RING
+        return PRIORITY_NEAR if neighbour in self._hood.active.near else PRIORITY_NORMAL
 
     def _on_peer_down(self, peer: bytes, now: float) -> None:
         self._hood.links.pop(peer, None)
-        if self._hood.requests.pop(peer, None) is not None:
+        request = self._hood.requests.pop(peer, None)
+        if request is not None:
             self._hood.members.lost(peer, now)
-            self._repair.on_vain(now)
+            self._repair.on_vain(request, now)
         elif self._hood.is_neighbour(peer):
             self._hood.members.lost(peer, now)
             self._hood.drop(peer)
@@ -181,18 +193,19 @@ class OverlayCore:
     def _on_connect_failed(self, peer: bytes, now: float) -> None:
         if peer in self._hood.links:
             return  # it reached us while we failed to reach it
-        if self._hood.requests.pop(peer, None) is not None:
+        request = self._hood.requests.pop(peer, None)
+        if request is not None:
             self._hood.members.failed(peer, now)
             self._hood.passive.remove(peer)
-            self._repair.on_vain(now)
+            self._repair.on_vain(request, now)
 
-    def _on_member(self, peer: bytes, prefix: str, now: float) -> None:
+    def _on_member(self, peer: bytes, prefix: str, region: str, now: float) -> None:
         if peer == self._hood.own_id:
             return
         if self._shuffle_at is None:
             self._schedule_shuffle(now, self._config.shuffle_first)
         forced = self._walks.take_awaited(peer, now)
-        is_new = self._hood.members.add(peer, prefix)
+        is_new = self._hood.members.add(peer, prefix, region)
         if is_new:
             self._hood.ring.add(peer)
             self._hood.keep_in_mind(peer)
@@ -241,7 +254,7 @@ class OverlayCore:
                 hood.effects.append(Send(peer, DisconnectNeighbor()))
         elif accepted and hood.admit(peer, hood.requests.pop(peer), now):
             hood.effects.append(NeighborUp(peer))
-            self._repair.on_granted(now)
+            self._repair.on_granted(request, now)
         elif accepted:
             hood.effects += [Send(peer, DisconnectNeighbor()), Disconnect(peer)]
             hood.members.declined(peer, now)
@@ -249,7 +262,7 @@ class OverlayCore:
             del hood.requests[peer]
             hood.effects.append(Disconnect(peer))
             hood.members.declined(peer, now, for_ring=request.priority == PRIORITY_RING)
-            self._repair.on_vain(now)
+            self._repair.on_vain(request, now)
 
     def _on_disconnect_neighbor(self, peer: bytes, now: float) -> None:
         if not self._hood.is_neighbour(peer):
@@ -267,6 +280,7 @@ class OverlayCore:
         self._refill_passive(now)
         self._repair.tend_ring(now)
         self._repair.restore_share(now)
+        self._repair.seek_near(now)
         self._walks.start_shuffle(now)
 
     def _refill_passive(self, now: float) -> None:

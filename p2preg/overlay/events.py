@@ -9,10 +9,12 @@ from dataclasses import dataclass
 class Member:
     """An event: the registry `peer` is known and can be dialled. `prefix`: the /24 or /48 of its endpoint, as text;
     empty for what is exempt from diversity (loopback). Sent anew when the endpoint changes, and in answer to each
-    good cell of a `Learned`, known or not: a newcomer's walk ends with it."""
+    good cell of a `Learned`, known or not: a newcomer's walk ends with it. `region`: where its operator says that it
+    is, perhaps empty; only a hint whom to measure first."""
 
     peer: bytes
     prefix: str
+    region: str = ""
 
 
 @dataclass(frozen=True, slots=True)

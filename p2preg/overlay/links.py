@@ -10,10 +10,11 @@ from p2preg.overlay.rates import Allowance
 
 @dataclass(slots=True)
 class Link:
-    """`outbound`: we dialled it. `echo`: a `Connect` of ours for a link that was up is still to be answered, so one
-    more `PeerUp` need not mean a new link."""
+    """`outbound`: we dialled it. `round_trip`: seconds, None when not measured. `echo`: a `Connect` of ours for a link
+    that was up is still to be answered, so one more `PeerUp` need not mean a new link."""
 
     outbound: bool
+    round_trip: float | None = None
     echo: bool = False
     received: Allowance = field(default_factory=Allowance)
     sent: Allowance = field(default_factory=Allowance)

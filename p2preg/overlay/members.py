@@ -20,14 +20,17 @@ PREFIX_UNKNOWN = "unknown"  # peers that are no members (yet) share one prefix, 
 class Standing:
     """`in_vain`: setbacks since it last was a neighbour for a while. `ready_at`: when it may be asked again, and
     `granted_at`: since when it is a neighbour, monotonic seconds.
-    `unreachable`: the last dial came to nothing. `for_ring`: the pause is for requests of the ring as well."""
+    `unreachable`: the last dial came to nothing. `for_ring`: the pause is for requests of the ring as well.
+    `round_trip`: of the last link to it, seconds."""
 
     prefix: str
+    region: str
     in_vain: int = 0
     ready_at: float = 0.0
     granted_at: float | None = None
     unreachable: bool = False
     for_ring: bool = False
+    round_trip: float | None = None
 
 
 class Members:
@@ -47,14 +50,15 @@ class Members:
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._standings)
 
-    def add(self, peer: bytes, prefix: str) -> bool:
+    def add(self, peer: bytes, prefix: str, region: str = "") -> bool:
         """Whether `peer` is new here. One that has moved to another prefix is given a fresh chance."""
         known = self._standings.get(peer)
         if known is not None and known.prefix == prefix:
+            known.region = region
             return False
         if known is None and len(self._standings) >= OVERLAY_MEMBERS_MAX:
             return False
-        self._standings[peer] = Standing(prefix)
+        self._standings[peer] = Standing(prefix, region)
         return known is None
 
     def remove(self, peer: bytes) -> None:
@@ -63,6 +67,18 @@ class Members:
     def prefix_of(self, peer: bytes) -> str:
         standing = self._standings.get(peer)
         return standing.prefix if standing is not None else PREFIX_UNKNOWN
+
+    def region_of(self, peer: bytes) -> str:
+        return self._standings[peer].region
+
+    def round_trip(self, peer: bytes) -> float | None:
+        """Seconds, as last measured; None when it never was."""
+        standing = self._standings.get(peer)
+        return standing.round_trip if standing is not None else None
+
+    def setbacks(self, peer: bytes) -> int:
+        """How often in a row it could not be a neighbour, or did not stay one."""
+        return self._standings[peer].in_vain
 
     def ready_at(self, peer: bytes) -> float:
         return self._standings[peer].ready_at
@@ -87,10 +103,11 @@ class Members:
         if standing := self._standings.get(peer):
             standing.granted_at, standing.unreachable = now, False
 
-    def reached(self, peer: bytes) -> None:
+    def reached(self, peer: bytes, round_trip: float | None) -> None:
         """There is a link to `peer`, whoever dialled it."""
         if standing := self._standings.get(peer):
             standing.unreachable = False
+            standing.round_trip = standing.round_trip if round_trip is None else round_trip
 
     def failed(self, peer: bytes, now: float) -> None:
         """`peer` could not be dialled."""

@@ -3,6 +3,7 @@ share, with the moves that keep it consistent; every move leaves its effects her
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -13,7 +14,8 @@ from p2preg.base.limits import OVERLAY_LINKS_MAX, OVERLAY_MEMBERS_MAX, OVERLAY_R
 from p2preg.overlay.config import OverlayConfig
 from p2preg.overlay.links import Link
 from p2preg.overlay.members import Members
-from p2preg.overlay.requests import PRIORITY_RING, Request
+from p2preg.overlay.near import Near
+from p2preg.overlay.requests import PRIORITY_NEAR, PRIORITY_RING, Request
 from p2preg.overlay.ring import Ring, RingView
 from p2preg.overlay.statistics import Counts, OverlayStatistics
 from p2preg.overlay.views import ActiveView, PassiveView
@@ -26,16 +28,17 @@ if TYPE_CHECKING:
 class Neighbourhood:
     """A peer's link is held (by one `Connect`) while it is a neighbour or asked to be one, and then released."""
 
-    def __init__(self, own_id: bytes, config: OverlayConfig, rng: Random) -> None:
+    def __init__(self, own_id: bytes, config: OverlayConfig, rng: Random, region: str) -> None:
         self.own_id = own_id
         self.config = config
         self.rng = rng
         self.members = Members(config, rng)
-        self.active = ActiveView(config.active_max, config.inbound_max, self.members.prefix_of)
+        self.active = ActiveView(config.active_max, config.inbound_max, config.near_max, self.members.prefix_of)
         self.passive = PassiveView(config.passive_max, self.members.prefix_of)
         self.ring = Ring(own_id)
         self.ring_view = RingView()
         self.links: dict[bytes, Link] = {}
+        self.near = Near(config, region, self.active, self.members, self.links)
         self.requests: dict[bytes, Request] = {}
         self.vain_in_a_row = 0  # our requests since the last one granted
         self.counts = Counts()
@@ -72,7 +75,14 @@ class Neighbourhood:
     @property
     def sides(self) -> tuple[bytes, ...]:
         """Our predecessor and successor on the ring of those not known to be unreachable."""
-        return self.ring.sides(lambda peer: not self.members.is_unreachable(peer))
+        return self._sides(lambda peer: not self.members.is_unreachable(peer))
+
+    def hopeful_sides(self, now: float) -> tuple[bytes, ...]:
+        """As `sides`, with those who may be dialled again."""
+        return self._sides(lambda peer: not self.members.is_unreachable(peer) or self.members.is_ready(peer, now))
+
+    def _sides(self, usable: Callable[[bytes], bool]) -> tuple[bytes, ...]:
+        return self.ring.sides(usable) if self.config.has_ring else ()
 
     # --- moves ----------------------------------------------------------------------------------------------
 
@@ -84,8 +94,13 @@ class Neighbourhood:
     def admit(self, peer: bytes, request: Request, now: float) -> bool:
         """Give `peer`, whose link is up and held, a place if it may have one; somebody may have to leave for it. The
         caller says `NeighborUp`, after its answer: what broadcast sends then must not overtake that."""
-        taken = self._admit_to_ring if request.priority == PRIORITY_RING else self._admit_to_active
-        if not taken(peer, request, now):
+        if request.priority == PRIORITY_RING:
+            admitted = self._admit_to_ring(peer, request, now)
+        elif request.priority == PRIORITY_NEAR:
+            admitted = self._admit_as_near(peer, now)
+        else:
+            admitted = self._admit_to_active(peer, request, now)
+        if not admitted:
             return False
         self.passive.remove(peer)
         self.members.granted(peer, now)
@@ -130,6 +145,17 @@ class Neighbourhood:
         prospects = (other for other in self.members if other != peer and self.is_prospect(other, now))
         return len(list(islice(prospects, self.active.free))) < self.active.free
 
+    def _admit_as_near(self, peer: bytes, now: float) -> bool:
+        """The farthest near neighbour gives way to a nearer one; one of the others while near places are free."""
+        if not self.near.is_welcome(peer):
+            return False
+        if not self.active.near_free:
+            self._evict(self.near.farthest, now)
+        elif not self.active.free:
+            self._evict(self.active.victim_for_near(peer, self.sides, self.rng), now)
+        self.active.add(peer, self.links[peer].outbound, near=True)
+        return True
+
     def _admit_to_ring(self, peer: bytes, request: Request, now: float) -> bool:
         sides = self.sides
         if not request.asked and not self.ring_view.has_room(peer, sides):
@@ -150,6 +176,7 @@ class Neighbourhood:
         return OverlayStatistics(
             active=len(self.active),
             inbound=self.active.inbound,
+            near=len(self.active.near),
             ring=len(self.ring_view),
             passive=len(self.passive),
             members=len(self.members),
@@ -168,6 +195,9 @@ class Neighbourhood:
         assert not any(self.is_neighbour(peer) for peer in self.passive), "the passive view holds no neighbour"
         assert all(peer in self.members for peer in self.passive), "the passive view holds members"
         assert len(self.active) <= self.config.active_max
+        assert len(self.active.near) <= self.config.near_max
+        assert all(peer in self.active for peer in self.active.near), "near neighbours are neighbours"
+        assert all(self.links[peer].round_trip is not None for peer in self.active.near), "who is near was measured"
         assert len(self.ring_view) <= RING_MAX
         assert len(self.passive) <= self.config.passive_max
         assert len(self.members) <= OVERLAY_MEMBERS_MAX

@@ -6,7 +6,7 @@ from __future__ import annotations
 from p2preg.base.effects import Disconnect, Schedule, Send
 from p2preg.base.limits import OVERLAY_INVITES_MAX, OVERLAY_REQUESTS_MAX
 from p2preg.overlay.neighbourhood import Neighbourhood
-from p2preg.overlay.requests import PRIORITY_ALONE, PRIORITY_NORMAL, PRIORITY_RING, Request
+from p2preg.overlay.requests import PRIORITY_ALONE, PRIORITY_NEAR, PRIORITY_NORMAL, PRIORITY_RING, Request
 from p2preg.overlay.views import count_prefixes
 from p2preg.wire.messages import DisconnectNeighbor, Join, Neighbor
 
@@ -24,6 +24,8 @@ class Repair:
         self._pause = self._config.repair_pause_min
         self._share_pause = self._config.shuffle_interval
         self._share_at = 0.0
+        self._near_pause = self._config.shuffle_interval
+        self._near_at = 0.0
         self._repair_at: float | None = None
         self._ring_at: float | None = None
 
@@ -40,15 +42,20 @@ class Repair:
         self.fill(now)
         self.schedule_ring(now)
 
-    def on_granted(self, now: float) -> None:
+    def on_granted(self, request: Request, now: float) -> None:
         """A request of ours was granted."""
-        self._hood.vain_in_a_row = 0
+        if request.priority == PRIORITY_NEAR:
+            self._near_pause = self._config.shuffle_interval
+        else:
+            self._hood.vain_in_a_row = 0
         self._pause = self._config.repair_pause_min
         self.fill(now)
 
-    def on_vain(self, now: float) -> None:
-        """A request came to nothing."""
+    def on_vain(self, request: Request, now: float) -> None:
+        """A request came to nothing. One for a near place says nothing of how many have a place for us."""
         self._hood.counts.in_vain += 1
+        if request.priority == PRIORITY_NEAR:
+            return
         self._hood.vain_in_a_row += 1
         self._schedule_repair(now)
         self.schedule_ring(now)
@@ -73,7 +80,7 @@ class Repair:
         else:
             self._hood.members.failed(peer, now)
             self._hood.passive.remove(peer)
-        self.on_vain(now)
+        self.on_vain(request, now)
 
     # --- requests -------------------------------------------------------------------------------------------
 
@@ -107,9 +114,7 @@ class Repair:
         if all(hood.is_neighbour(peer) for peer in sides):
             for peer in hood.ring_view.outlived(sides):
                 hood.part(peer)
-        members = hood.members
-        hopeful = hood.ring.sides(lambda peer: not members.is_unreachable(peer) or members.is_ready(peer, now))
-        self._ask_sides((*sides, *hopeful), now)
+        self._ask_sides((*sides, *hood.hopeful_sides(now)), now)
 
     def restore_share(self, now: float) -> None:
         """With too many inbound neighbours in a full view, try to replace one of them, ever more rarely."""
@@ -124,8 +129,27 @@ class Repair:
         self._share_pause = min(self._share_pause * 2, self._config.decline_pause_max)
         self._ask(self._rng.choice(prospects), Request(PRIORITY_NORMAL), now)
 
+    def seek_near(self, now: float) -> None:
+        """Ask some for a near place who are known to be near, or could be; ever more rarely while that is in vain."""
+        hood = self._hood
+        if now < self._near_at or len(hood.active) * 2 < hood.active.cap:
+            return
+        candidates = [peer for peer in hood.members if hood.could_ask(peer, now) and hood.near.is_worth_a_dial(peer)]
+        if not candidates:
+            return
+        self._near_at = now + self._near_pause
+        self._near_pause = min(self._near_pause * 2, self._config.near_pause_max)
+        candidates.sort(key=lambda peer: (hood.near.rank(peer), self._rng.random()))
+        for peer in candidates[: self._config.near_probes]:
+            hood.counts.probes += 1
+            self._ask(peer, Request(PRIORITY_NEAR), now)
+
     def send(self, peer: bytes, request: Request, now: float) -> None:
-        """The link to `peer` is up: ask."""
+        """The link to `peer` is up: ask, unless it is for a near place and turned out to be too far for one."""
+        if request.priority == PRIORITY_NEAR and not self._hood.near.is_welcome(peer):
+            del self._hood.requests[peer]
+            self._hood.effects.append(Disconnect(peer))
+            return
         request.sent = True
         request.deadline = now + self._config.neighbor_timeout
         self._hood.effects.append(Send(peer, Join() if request.join else Neighbor(request.priority)))

@@ -30,13 +30,16 @@ def most_crowded(candidates: Iterable[bytes], counts: dict[str, int], prefix_of:
 
 class ActiveView:
     """At most `cap` neighbours. `chosen` ones we picked and dialled; the others, who dialled us or were recommended
-    to us, are counted as inbound, and at most `inbound_max` of them stay while chosen ones could take their places."""
+    to us, are counted as inbound, and at most `inbound_max` of them stay while chosen ones could take their places.
+    Near ones have places of their own, up to `near_max`; they are neither, and never displaced but by a nearer one."""
 
-    def __init__(self, cap: int, inbound_max: int, prefix_of: PrefixOf) -> None:
+    def __init__(self, cap: int, inbound_max: int, near_max: int, prefix_of: PrefixOf) -> None:
         self.cap = cap
-        self.inbound_max = inbound_max
+        self._inbound_max = inbound_max
+        self._near_max = near_max
         self._prefix_of = prefix_of
         self._chosen: dict[bytes, bool] = {}
+        self._near: dict[bytes, None] = {}
 
     def __len__(self) -> int:
         return len(self._chosen)
@@ -53,20 +56,50 @@ class ActiveView:
 
     @property
     def inbound(self) -> int:
-        return sum(not chosen for chosen in self._chosen.values())
+        return sum(not chosen for peer, chosen in self._chosen.items() if peer not in self._near)
 
-    def add(self, peer: bytes, chosen: bool) -> None:
+    @property
+    def inbound_max(self) -> int:
+        """Of the places that near ones do not have, as large a share as of all, rounded up."""
+        return -(-self._inbound_max * (self.cap - len(self._near)) // self.cap)
+
+    @property
+    def near(self) -> tuple[bytes, ...]:
+        return tuple(self._near)
+
+    @property
+    def others(self) -> list[bytes]:
+        """Those that are not near ones: chosen by chance, by us or by themselves."""
+        return [peer for peer in self._chosen if peer not in self._near]
+
+    @property
+    def near_free(self) -> int:
+        return self._near_max - len(self._near)
+
+    def add(self, peer: bytes, chosen: bool, near: bool = False) -> None:
         self._chosen[peer] = chosen
+        if near:
+            self._near[peer] = None
 
     def remove(self, peer: bytes) -> None:
         self._chosen.pop(peer, None)
+        self._near.pop(peer, None)
 
     def victim(self, newcomer: bytes, chosen: bool, spared: tuple[bytes, ...], rng: Random) -> bytes:
         """Who gives way to `newcomer`: an inbound one if the newcomer is inbound and their share is full, or if they
         have more than it; then one of the most crowded prefix, the newcomer counted in; `spared` ones only when
         nobody else is left. Chance decides the rest, as in the paper."""
         share_full = self.inbound + (not chosen) > self.inbound_max
-        eligible = [peer for peer in self._chosen if not (share_full and self._chosen[peer])]
+        eligible = [peer for peer in self.others if not (share_full and self._chosen[peer])]
+        return self._least_diverse(newcomer, eligible, spared, rng)
+
+    def victim_for_near(self, newcomer: bytes, spared: tuple[bytes, ...], rng: Random) -> bytes:
+        """Who gives way to a near `newcomer` while near places are free: an inbound one as long as there is one, for
+        those that we chose are not a stranger's to take."""
+        inbound = [peer for peer in self.others if not self._chosen[peer]]
+        return self._least_diverse(newcomer, inbound or self.others, spared, rng)
+
+    def _least_diverse(self, newcomer: bytes, eligible: list[bytes], spared: tuple[bytes, ...], rng: Random) -> bytes:
         unspared = [peer for peer in eligible if peer not in spared]
         counts = count_prefixes([*self._chosen, newcomer], self._prefix_of)
         return rng.choice(most_crowded(unspared or eligible, counts, self._prefix_of))

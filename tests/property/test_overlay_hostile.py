@@ -30,13 +30,14 @@ cells = st.sampled_from([b"cell of " + peer for peer in PEERS] + [b"junk"])
 messages = st.one_of(
     st.just(Join()),
     st.builds(ForwardJoin, cells, st.integers(0, 255)),
-    st.builds(Neighbor, st.integers(0, 255)),
+    st.builds(Neighbor, st.integers(0, 4) | st.integers(0, 255)),
     st.builds(NeighborReply, st.integers(0, 255)),
     st.just(DisconnectNeighbor()),
     st.builds(Shuffle, st.integers(0, 255), st.lists(cells, min_size=1, max_size=12)),
     st.builds(ShuffleReply, st.lists(cells, max_size=12)),
 )
 peers = st.sampled_from(PEERS)
+round_trips = st.one_of(st.none(), st.floats(0.0, 1.0))
 timers = st.one_of(
     st.sampled_from([("overlay", "repair"), ("overlay", "ring"), ("overlay", "shuffle")]),
     peers.map(lambda peer: ("overlay", "request", peer)),
@@ -44,24 +45,25 @@ timers = st.one_of(
 events = st.one_of(
     st.builds(Received, peers, messages),
     st.builds(Received, peers, messages),
-    st.builds(PeerUp, peers.filter(lambda peer: peer != ALICE), st.booleans()),
+    st.builds(PeerUp, peers.filter(lambda peer: peer != ALICE), st.booleans(), round_trips),
+    st.builds(PeerUp, peers.filter(lambda peer: peer != ALICE), st.booleans(), round_trips),
     st.builds(PeerDown, peers),
     st.builds(ConnectFailed, peers),
-    st.builds(Member, peers, st.sampled_from(["", "10.0.0.0/24", "10.0.1.0/24"])),
+    st.builds(Member, peers, st.sampled_from(["", "10.0.0.0/24", "10.0.1.0/24"]), st.sampled_from(["", "eu"])),
     st.builds(MemberGone, peers),
     st.builds(Expired, timers),
 )
 
 
 def alice() -> OverlayCore:
-    return OverlayCore(ALICE, OverlayConfig(), Random(1), lambda peer: b"cell of " + peer)
+    return OverlayCore(ALICE, OverlayConfig(), Random(1), lambda peer: b"cell of " + peer, "eu")
 
 
 def among_friends() -> OverlayCore:
     """Alice with four neighbours that dialled her and four that she dialled."""
     core = alice()
     for at, friend in enumerate(FRIENDS):
-        core.handle(PeerUp(friend, at >= 4), 0.0)
+        core.handle(PeerUp(friend, at >= 4, 0.1), 0.0)
         core.handle(Received(friend, Neighbor(1)), 0.0)
         core.handle(Member(friend, f"10.0.{at}.0/24"), 0.0)
     return core
@@ -84,8 +86,9 @@ def test_no_sequence_of_events_breaks_an_invariant(steps: list[tuple[object, flo
 def test_one_hostile_peer_never_costs_us_the_neighbours_that_we_chose_nor_makes_us_dial_strangers(
     steps: list[tuple[object, float]],
 ) -> None:
+    """Nor if it is nearer than all of them."""
     core, now = among_friends(), 1.0
-    core.handle(PeerUp(MALLORY, False), now)
+    core.handle(PeerUp(MALLORY, False, 0.001), now)
     for message, pause in steps:
         now += pause
         effects = core.handle(Received(MALLORY, message), now)

@@ -37,15 +37,19 @@ class Node:
 
 class Network:
     """Latencies, up to `slowest` seconds each way, are drawn per pair and vary by `jitter`.
-    `sticky`: other cores need every link, so none closes by itself."""
+    `sticky`: other cores need every link, so none closes by itself. With several `regions`, each peer is in one of
+    them, and the peers there are 2 ms away."""
 
-    def __init__(self, seed: int, sticky: bool = False, jitter: float = 0.0, slowest: float = 0.1) -> None:
+    def __init__(
+        self, seed: int, sticky: bool = False, jitter: float = 0.0, slowest: float = 0.1, regions: int = 1
+    ) -> None:
         self.rng = Random(seed)
         self.seed = seed
         self.config = OverlayConfig()
         self.sticky = sticky
         self.jitter = jitter
         self.slowest = slowest
+        self.regions = regions
         self.now = 0.0
         self.nodes: dict[bytes, Node] = {}
         self.trace: list[tuple[float, bytes, object]] = []
@@ -64,14 +68,15 @@ class Network:
 
     def add(self, number: int, prefix: str | None = None) -> bytes:
         own = peer_id(number)
-        core = OverlayCore(own, self.config, Random(self.seed * 1000 + number), lambda peer: peer + SUFFIX)
+        rng = Random(self.seed * 1000 + number)
+        core = OverlayCore(own, self.config, rng, lambda peer: peer + SUFFIX, self.region_of(own))
         self.nodes[own] = Node(core, f"10.0.{number}.0/24" if prefix is None else prefix)
         return own
 
     def introduce(self, node: bytes, *others: bytes) -> None:
         for other in others:
             if other != node:
-                self._later(0.0, ("event", node, Member(other, self._prefix(other))))
+                self._later(0.0, ("event", node, self._member(other)))
 
     def crash(self, node: bytes) -> None:
         """Gone without a word; the others' sockets say so after a latency."""
@@ -124,6 +129,9 @@ class Network:
             while self._heap and self._heap[0][0] <= at:
                 self._happen(*heapq.heappop(self._heap)[2])
 
+    def region_of(self, peer: bytes) -> str:
+        return f"region {peer[0] % self.regions}"
+
     # --- what tests ask -------------------------------------------------------------------------------------
 
     @property
@@ -163,13 +171,20 @@ class Network:
     def _is_split(self, pair: frozenset[bytes]) -> bool:
         return bool(self._side) and len([peer for peer in pair if peer in self._side]) == 1
 
+    def _member(self, peer: bytes) -> Member:
+        return Member(peer, self._prefix(peer), self.region_of(peer))
+
     def _prefix(self, peer: bytes) -> str:
         return self.nodes[peer].prefix if peer in self.nodes else "10.9.9.0/24"
 
     def _latency(self, pair: frozenset[bytes]) -> float:
         if pair not in self._latencies:
-            self._latencies[pair] = self.rng.uniform(0.01, self.slowest)
+            is_near = self.regions > 1 and len({self.region_of(peer) for peer in pair}) == 1
+            self._latencies[pair] = 0.002 if is_near else self.rng.uniform(0.01, self.slowest)
         return self._latencies[pair] * self.rng.uniform(1.0, 1.0 + self.jitter)
+
+    def _round_trip(self, pair: frozenset[bytes]) -> float:
+        return self._latency(pair) + self._latency(pair)  # each end measures for itself
 
     def _later(self, delay: float, what: tuple[object, ...]) -> None:
         heapq.heappush(self._heap, (self.now + delay, next(self._order), what))
@@ -199,10 +214,10 @@ class Network:
         if pair not in self._links:
             self._links[pair] = (next(self._order), dialler)
             self._meet(peer, dialler)
-            self._deliver(peer, PeerUp(dialler, False))
+            self._deliver(peer, PeerUp(dialler, False, self._round_trip(pair)))
         self._meet(dialler, peer)
         if pair in self._links:
-            self._deliver(dialler, PeerUp(peer, self._links[pair][1] == dialler))
+            self._deliver(dialler, PeerUp(peer, self._links[pair][1] == dialler, self._round_trip(pair)))
 
     def _on_closed(self, pair: frozenset[bytes], generation: int) -> None:
         if self._links.get(pair, (None,))[0] == generation:
@@ -213,7 +228,7 @@ class Network:
 
     def _meet(self, own: bytes, peer: bytes) -> None:
         """Hello carries the registry cell, so whoever links is known."""
-        self._deliver(own, Member(peer, self._prefix(peer)))
+        self._deliver(own, self._member(peer))
 
     def _deliver(self, own: bytes, event: object) -> None:
         node = self.nodes.get(own)
@@ -254,7 +269,7 @@ class Network:
                 del node.up[peer]
             case Learned(cells, _):
                 for peer in (cell.removesuffix(SUFFIX) for cell in cells):
-                    self._later(0.001, ("event", own, Member(peer, self._prefix(peer))))
+                    self._later(0.001, ("event", own, self._member(peer)))
             case Misbehaved():
                 raise AssertionError(f"an honest peer was called {effect}")
 
@@ -270,7 +285,8 @@ class Network:
     def _dial(self, own: bytes, peer: bytes) -> None:
         pair = frozenset((own, peer))
         if pair in self._links:
-            self._deliver(own, PeerUp(peer, self._links[pair][1] == own))  # at once, amid the other effects
+            up = PeerUp(peer, self._links[pair][1] == own, self._round_trip(pair))
+            self._deliver(own, up)  # at once, amid the other effects
             return
         self.dials += 1
         self._later(

@@ -29,15 +29,17 @@ def asked(effects: list[object]) -> list[bytes]:
     return [effect.peer for effect in effects if isinstance(effect, Connect)]
 
 
-def befriend(core: OverlayCore, peer: bytes, now: float = 0.0, outbound: bool = False) -> list[object]:
+def befriend(
+    core: OverlayCore, peer: bytes, now: float = 0.0, outbound: bool = False, round_trip: float | None = None
+) -> list[object]:
     """`peer` links to us, or we to it for another core's sake, and asks for a place as one that is alone."""
-    return core.handle(PeerUp(peer, outbound), now) + core.handle(Received(peer, Neighbor(1)), now)
+    return core.handle(PeerUp(peer, outbound, round_trip), now) + core.handle(Received(peer, Neighbor(1)), now)
 
 
-def full(core: OverlayCore) -> list[bytes]:
+def full(core: OverlayCore, round_trip: float | None = None) -> list[bytes]:
     """Fill the active view: four that dialled us, four that we dialled."""
     friends = crowd(8)
     for at, peer in enumerate(friends):
-        befriend(core, peer, outbound=at >= 4)
+        befriend(core, peer, outbound=at >= 4, round_trip=round_trip)
     assert list(core.active) == friends
     return friends

@@ -22,7 +22,7 @@ def prefixes(*crowds: int) -> dict[bytes, str]:
 
 
 def active_view(of: dict[bytes, str], newcomer: bytes, inbound: int = 0) -> ActiveView:
-    view = ActiveView(8, 4, of.__getitem__)
+    view = ActiveView(8, 4, 3, of.__getitem__)
     others = [peer for peer in of if peer != newcomer]
     for at, peer in enumerate(others):
         view.add(peer, chosen=at >= inbound)
