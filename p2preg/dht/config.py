@@ -15,6 +15,8 @@ class DhtConfig:
 
     k: int = 20  # bucket size and result count: the paper, section 2.2
     alpha: int = 3  # requests in flight while a lookup makes progress: the paper, section 2.3
+    paths: int = 4  # disjoint ones in a caller's lookup, each with its own alpha: measured, docs/adr/0011
+    circle: int = 60  # nearest contacts from which all paths but the first draw their starts: measured, docs/adr/0011
     rpc_timeout_initial: float = 1.0  # before a round trip was measured: RFC 6298 rule 2.1
     rpc_timeout_min: float = 0.3  # below it a busy peer looks dead
     rpc_timeout_max: float = 3.0  # above it a dead peer holds a lookup up
@@ -31,6 +33,7 @@ class DhtConfig:
     def __post_init__(self) -> None:
         rules = (
             (1 <= self.alpha <= self.k <= NODES_CELLS_MAX, f"1 <= alpha <= k <= {NODES_CELLS_MAX}"),
+            (1 <= self.paths <= self.k <= self.circle, "1 <= paths <= k <= circle"),
             (0 < self.rpc_timeout_min <= self.rpc_timeout_initial <= self.rpc_timeout_max, "rpc timeouts in order"),
             (self.rpc_timeout_max <= self.dial_timeout < self.link_linger, "rpc <= dial timeout < link linger"),
             (0 < self.backoff_min <= self.backoff_max, "0 < backoff_min <= backoff_max"),

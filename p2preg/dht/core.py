@@ -14,7 +14,7 @@ from p2preg.base.limits import DHT_ANCHORS_MAX, DHT_FAILURES_MAX, NODES_BYTES_MA
 from p2preg.dht.asker import Ask, Asker
 from p2preg.dht.config import DhtConfig
 from p2preg.dht.contact import Contact
-from p2preg.dht.distance import routing_id
+from p2preg.dht.distance import distance, routing_id
 from p2preg.dht.effects import Effect, Learned, LookupDone
 from p2preg.dht.events import Bootstrap, ContactSeen, StartLookup
 from p2preg.dht.failures import Failures
@@ -226,11 +226,29 @@ class DhtCore:
             self._effects.append(LookupDone(event.token, LookupResult()))
 
     def _start(self, purpose: Purpose, target: bytes, token: object, now: float) -> None:
+        # Upkeep takes one path: with more the tables were no better under attack, at a fifth more requests.
+        paths = self._config.paths if purpose is Purpose.CALLER else 1
+        radius = 0 if paths == 1 else self._radius()
+        self._searches.start(purpose, target, token, self._starts(target, paths, now), radius)
+
+    def _radius(self) -> int:
+        """How far the neighbourhood of any id extends, to judge by ours; 0: we don't know enough of them."""
+        own = self._table.closest(self._own_id, self._config.k)
+        return distance(own[-1].routing_id, self._own_id) if len(own) == self._config.k else 0
+
+    def _starts(self, target: bytes, paths: int, now: float) -> list[list[Contact]]:
+        """Whom each path of a lookup knows at first: the first path our nearest, as in the paper; each other some drawn
+        from a wider circle, for who owns the neighbourhood of the target owns our nearest, too."""
         resting = self._failures.resting(now)
-        seeds = self._table.closest(target, self._config.k, exclude=resting)
-        if len(seeds) < self._config.k:
-            seeds += [anchor for anchor in self._anchors if anchor.public_key not in resting]
-        self._searches.start(purpose, target, token, seeds)
+        circle = self._table.closest(target, self._config.circle, exclude=resting)
+        nearest = circle[: self._config.k]
+        if len(circle) < self._config.k:
+            circle += [each for each in self._anchors if each.public_key not in resting and each not in circle]
+            nearest = circle
+        others = paths - 1
+        drawn = self._rng.sample(circle, min(len(circle) * others // paths, others * self._config.k // paths))
+        first = [each for each in nearest if each not in drawn]
+        return [start for start in [first, *(drawn[at::others] for at in range(others))] if start]
 
     def _settle(self, now: float) -> None:
         """Let the lookups go on, those that end make room for those that wait, until none can move."""

@@ -5,7 +5,7 @@ Callers share `LOOKUPS_MAX` places; upkeep has one of its own, so neither can st
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -88,8 +88,10 @@ class Searches:
             return Purpose.BUCKET, self._to_refresh.popleft(), None
         return None
 
-    def start(self, purpose: Purpose, target: bytes, token: object, seeds: Iterable[Contact]) -> None:
-        lookup = Lookup(target, self._own_public_key, seeds, self._config, self._asker.patience)
+    def start(
+        self, purpose: Purpose, target: bytes, token: object, starts: Sequence[Sequence[Contact]], radius: int
+    ) -> None:
+        lookup = Lookup(target, self._own_public_key, starts, self._config, self._asker.patience, radius)
         self._running[self._started] = Search(lookup, purpose, token)
         self._started += 1
 
@@ -120,5 +122,6 @@ class Searches:
         assert len(self._waiting) <= LOOKUPS_WAITING_MAX
         assert len(self._to_refresh) <= DHT_BUCKETS_MAX
         for number, search in self._running.items():
+            search.lookup.check_invariants()
             assert not search.lookup.done, "what is done is reported"
             assert self._asker.is_waiting_for(number), "a running lookup waits for someone"

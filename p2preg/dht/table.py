@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Container, Iterable
 
 import kademlia.routing
 from kademlia.node import Node
@@ -39,18 +39,28 @@ class RoutingTable(kademlia.routing.RoutingTable):  # type: ignore[misc]  # the 
         return sum(len(bucket) for bucket in self.buckets)
 
     def __contains__(self, public_key: bytes) -> bool:
-        return self._find(public_key) is not None
+        return public_key in self._held
 
     def flush(self) -> None:
         """Start over with one bucket for every id. The bounds are inclusive, so each range is one prefix of bits."""
         self.buckets = [Bucket(0, 2**ID_BITS - 1, self.ksize)]
+        self._upper_bounds = [2**ID_BITS - 1]  # of the buckets
+        self._held: dict[bytes, TableNode] = {}  # by public key
+
+    def split_bucket(self, index: int) -> None:
+        """As the original; a replacement may find a place in its half."""
+        super().split_bucket(index)
+        halves = self.buckets[index : index + 2]
+        self._upper_bounds[index : index + 1] = [half.range[1] for half in halves]
+        for half in halves:
+            self._held.update((node.contact.public_key, node) for node in half.nodes.values())
 
     def get_bucket_for(self, node: Node) -> int:
         """The index of the bucket whose range holds `node`. The original looks for a midpoint one bucket too far."""
         return self._index(node.long_id)
 
     def _index(self, number: int) -> int:
-        return bisect_left(self.buckets, number, key=_upper_bound)
+        return bisect_left(self._upper_bounds, number)
 
     def add_contact(self, contact: Contact, now: float) -> Contact | None:
         """Take in `contact` as seen now. If it has to wait for a place, the eviction candidate: the contact of its
@@ -63,6 +73,7 @@ class RoutingTable(kademlia.routing.RoutingTable):  # type: ignore[misc]  # the 
             bucket = self.buckets[index]
             if node.id in bucket.nodes or len(bucket) < self.ksize:
                 bucket.add_node(node)
+                self._held[contact.public_key] = node
                 return None
             if not self._may_split(bucket):
                 return self._add_to_full(bucket, node)
@@ -83,28 +94,33 @@ class RoutingTable(kademlia.routing.RoutingTable):  # type: ignore[misc]  # the 
             crowd = old.contact.prefix
             if crowd and (bucket.count_of(crowd) > DHT_PREFIX_PER_BUCKET or in_table[crowd] > DHT_PREFIX_PER_TABLE):
                 bucket.displace(old, node)
+                del self._held[old.contact.public_key]
+                self._held[node.contact.public_key] = node
                 return None
         bucket.add_node(node)  # into the replacement cache
         return next(iter(bucket.nodes.values())).contact
 
     def touch(self, public_key: bytes, now: float) -> None:
         """An authenticated exchange took place: if we hold the contact, it is now the one seen last in its bucket."""
-        node = self._find(public_key)
+        node = self._held.get(public_key)
         if node is not None:
             node.seen_at = now
             self.buckets[self._index(node.long_id)].add_node(node)
 
     def remove(self, public_key: bytes) -> None:
         """Forget the contact, also as a replacement; a replacement takes its place."""
-        self.remove_contact(Node(routing_id(public_key)))
+        gone = self._held.pop(public_key, None) or Node(routing_id(public_key))
+        bucket = self.buckets[self.get_bucket_for(gone)]
+        bucket.remove_node(gone)
+        self._held.update((node.contact.public_key, node) for node in bucket.nodes.values())  # a replacement is new
 
     def get(self, public_key: bytes) -> Contact | None:
-        node = self._find(public_key)
+        node = self._held.get(public_key)
         return None if node is None else node.contact
 
     def seen_at(self, public_key: bytes) -> float | None:
         """When the contact was last seen; None when it is not held."""
-        node = self._find(public_key)
+        node = self._held.get(public_key)
         return None if node is None else node.seen_at
 
     def closest(self, target: bytes, k: int, exclude: Container[bytes] = ()) -> list[Contact]:
@@ -117,7 +133,9 @@ class RoutingTable(kademlia.routing.RoutingTable):  # type: ignore[misc]  # the 
         for bucket in sorted(self.buckets, key=lambda each: each.range[0] ^ goal):
             if len(found) >= k:
                 break
-            inside = [node for node in bucket.nodes.values() if node.contact.public_key not in exclude]
+            inside: Iterable[TableNode] = bucket.nodes.values()
+            if exclude:
+                inside = (node for node in inside if node.contact.public_key not in exclude)
             found += sorted(inside, key=lambda node: node.long_id ^ goal)
         return [node.contact for node in found[:k]]
 
@@ -139,10 +157,6 @@ class RoutingTable(kademlia.routing.RoutingTable):  # type: ignore[misc]  # the 
     def _nodes(self) -> list[TableNode]:
         return [node for bucket in self.buckets for node in bucket.nodes.values()]
 
-    def _find(self, public_key: bytes) -> TableNode | None:
-        identity = routing_id(public_key)
-        return self.buckets[self._index(int.from_bytes(identity))].nodes.get(identity)
-
     def check_invariants(self) -> None:
         assert len(self.buckets) <= DHT_BUCKETS_MAX
         following = 0
@@ -158,7 +172,5 @@ class RoutingTable(kademlia.routing.RoutingTable):  # type: ignore[misc]  # the 
             assert len(bucket.replacement_nodes) <= DHT_REPLACEMENTS_MAX
             assert not bucket.replacement_nodes or len(bucket.nodes) == self.ksize, "replacements wait for a place"
         assert following == 2**ID_BITS
-
-
-def _upper_bound(bucket: Bucket) -> int:
-    return bucket.range[1]
+        assert self._upper_bounds == [bucket.range[1] for bucket in self.buckets]
+        assert self._held == {node.contact.public_key: node for node in self._nodes()}

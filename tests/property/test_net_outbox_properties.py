@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2preg.net.frames import Traffic
-from p2preg.net.outbox import Outbox
 from p2preg.wire.framing import FrameReader
 from p2preg.wire.messages import Gossip, IHave, Message, Ping, Prune, decode_message
+from p2preg.wire.outbox import Outbox
 
 MESSAGES = st.one_of(
     st.integers(0, 2**63 - 1).map(Ping),

@@ -52,5 +52,3 @@ class Node:
 
     def answer(self, contact, message, cells=(), now=0.1):
         return self.on(Received(contact.public_key, Nodes(message.request, list(cells))), now)
-
-

@@ -1,4 +1,3 @@
-
 import pytest
 from dht_node import ALICE, BOB, CAROL, MALLORY, OWN_KEY, TARGET, Node
 from dht_people import person
@@ -111,7 +110,7 @@ def test_the_target_is_found_when_it_answers_itself():
     node.link(ALICE)
     node.on(StartLookup("token", ALICE.routing_id))
     node.answer(ALICE, node.asked[ALICE.public_key])
-    assert node.of(LookupDone) == [LookupDone("token", LookupResult((ALICE,), hops=0, asked=1, found=True))]
+    assert node.of(LookupDone) == [LookupDone("token", LookupResult((ALICE,), hops=0, asked=1, found=True, depth=1))]
 
 
 def test_a_lookup_with_an_empty_table_ends_at_once():

@@ -15,7 +15,12 @@ DEADLINE = 1.0
 
 
 def lookup(seeds, target=TARGET, **numbers):
-    return Lookup(target, OWN_KEY, seeds, DhtConfig(**numbers), lambda peer: DEADLINE)
+    """One path, as in the Kademlia paper."""
+    return Lookup(target, OWN_KEY, [list(seeds)], DhtConfig(paths=1, **numbers), lambda peer: DEADLINE)
+
+
+def candidates(search):
+    return {key: path[key] for path in search._paths for _, key in path}
 
 
 def run(search, ask, latency=0.1, seconds=1000.0):
@@ -86,7 +91,7 @@ def test_it_ends_when_the_k_nearest_that_may_be_alive_have_answered():
     assert search.next(0.0) == [three]
     search.on_answer(three.public_key, [])
     assert search.done
-    assert search.result == LookupResult((one, three), hops=0, asked=3, found=False)
+    assert search.result == LookupResult((one, three), hops=0, asked=3, found=False, depth=1)
 
 
 def test_a_lookup_that_knows_nobody_is_done_at_once_with_nothing():
@@ -123,7 +128,7 @@ def test_hops_are_the_peers_that_led_to_the_nearest():
     for contact, named in ((far, [middle]), (middle, [near]), (near, [far, middle])):
         assert search.next(0.0) == [contact]
         search.on_answer(contact.public_key, named)
-    assert search.result == LookupResult((near, middle, far), hops=2, asked=3, found=True)
+    assert search.result == LookupResult((near, middle, far), hops=2, asked=3, found=True, depth=3)
 
 
 def test_answers_of_strangers_and_second_answers_change_nothing():
@@ -221,8 +226,8 @@ def test_a_lookup_ends_when_all_lie_and_always_know_someone_nearer():
 def test_candidates_are_bounded_and_the_farthest_that_was_not_asked_go():
     crowd = [tiny(0xF0, rest=n.to_bytes(31)) for n in range(2 * LOOKUP_CANDIDATES_MAX)]
     search = lookup(reversed(crowd))
-    assert len(search._candidates) == LOOKUP_CANDIDATES_MAX
-    assert all(each.public_key in search._candidates for each in crowd[:LOOKUP_CANDIDATES_MAX])
+    assert len(candidates(search)) == LOOKUP_CANDIDATES_MAX
+    assert all(each.public_key in candidates(search) for each in crowd[:LOOKUP_CANDIDATES_MAX])
 
 
 def test_who_was_asked_is_kept_when_candidates_are_dropped():
@@ -234,5 +239,5 @@ def test_who_was_asked_is_kept_when_candidates_are_dropped():
         for each in search.next(0.0):
             search.on_answer(each.public_key, crowd[-20:])
             del crowd[-20:]
-    assert len(search._candidates) == LOOKUP_CANDIDATES_MAX
-    assert alice.public_key in search._candidates
+    assert len(candidates(search)) == LOOKUP_CANDIDATES_MAX
+    assert alice.public_key in candidates(search)

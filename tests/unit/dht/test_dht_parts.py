@@ -72,6 +72,9 @@ def test_at_the_cap_the_oldest_failure_is_forgotten():
     [
         {"alpha": 0},
         {"alpha": 21},
+        {"paths": 0},
+        {"paths": 21},
+        {"circle": 19},
         {"k": 21},
         {"rpc_timeout_min": 2.0},
         {"dial_timeout": 1.0},

@@ -1,4 +1,3 @@
-
 import pytest
 from dht_node import ALICE, BOB, CAROL, OWN_ID, TARGET, Node, read_cell
 from dht_people import people_in, person
@@ -33,8 +32,9 @@ def test_a_link_dialled_for_a_lookup_is_given_up_after_a_while_without_use():
     assert node.scheduled[link] == pytest.approx(60.3)
 
     node.on(StartLookup(2, TARGET), 60.0)
+    request = node.asked[BOB.public_key]
     assert node.on(Expired(link), 60.3) == [], "it is in use"
-    node.answer(BOB, node.asked.get(BOB.public_key, FindNode(3, TARGET)), now=60.4)
+    node.answer(BOB, request, now=60.4)
     assert node.scheduled[link] == pytest.approx(120.4)
     assert node.on(Expired(link), 120.4) == [Disconnect(BOB.public_key)]
 
