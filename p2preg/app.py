@@ -12,9 +12,10 @@ import random
 import secrets
 import signal
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import trio
 
@@ -23,9 +24,10 @@ from p2preg.base.errors import ConfigError, RemoteProtocolError
 from p2preg.base.ids import short
 from p2preg.cells.cell import Cell, parse_cell
 from p2preg.cells.network import NetworkFile, Work
+from p2preg.crypto.keys import IdentityKey
 from p2preg.crypto.verify import verify_all
-from p2preg.net.driver import Driver, unix_ms
-from p2preg.net.listener import address_of, open_listeners
+from p2preg.net.driver import Disk, Driver, unix_ms
+from p2preg.net.listener import address_of, listening
 from p2preg.net.transport import Transport
 from p2preg.node.config import NodeConfig
 from p2preg.node.contacts import read_table
@@ -33,7 +35,7 @@ from p2preg.node.core import NodeCore
 from p2preg.registry.sessions import Authorities
 from p2preg.registry.surroundings import RegistrySettings
 from p2preg.rpc.server import RpcConfig, RpcServer
-from p2preg.storage.cellstore import CellStore, open_store
+from p2preg.storage.cellstore import open_store
 from p2preg.storage.datadir import data_directory
 from p2preg.storage.keyfile import load_or_create
 
@@ -62,56 +64,74 @@ class NodeSettings:
     tls: ssl.SSLContext | None = None
 
 
+class Store(Disk, Protocol):
+    """The store, as a start needs it besides."""
+
+    def load_all(self) -> Iterator[tuple[bytes, bytes, bool]]: ...
+    def meta_get(self, name: str) -> bytes | None: ...
+    async def meta_put(self, name: str, value: bytes) -> None: ...
+
+
 async def run_node(settings: NodeSettings, on_ready: Callable[[dict[str, str]], None]) -> None:
     """Run until SIGTERM or SIGINT; a second one ends it at once. `on_ready` is given what the ready line says."""
     with data_directory(settings.data_dir) as directory:
         key = load_or_create(directory / IDENTITY_NAME)
-        async with open_store(directory / CELLS_NAME) as store, trio.open_nursery() as links:
+        async with open_store(directory / CELLS_NAME) as store, trio.open_nursery() as nursery:
             told_to_stop = trio.Event()
-            links.start_soon(_obey_signals, told_to_stop, links.cancel_scope)
-            driver = Driver(store)
-            transport = Transport(key, driver.hello, driver.check_hello, driver)
-            [peer_address, *_] = await links.start(transport.run, [settings.listen])
-            rpc_listeners = await open_listeners([settings.rpc])
-            rpc_address = address_of(rpc_listeners[0])
-            config = node_config(settings, peer_address, rpc_address)
-            epoch = await _next_epoch(store)
-            node = NodeCore(
-                key,
-                settings.network,
-                config,
-                driver,
-                random.Random(secrets.randbits(128)),
-                epoch,
-                trio.current_time(),
-                unix_ms(),
-                _restore(store, settings.network),
-            )
-            if not settings.network.admits(node.own_cell):
-                raise ConfigError(f"network {settings.network.network}: {_how_to_enter(settings.network)}")
-            driver.connect(node, transport)
-            server = RpcServer(driver, rpc_config(settings, config))
-            driver.serve(server)
-            async with trio.open_nursery() as core:
-                await core.start(driver.run, read_table(store.meta_get("routing_table") or b""))
-                async with trio.open_nursery() as rpc:
-                    await rpc.start(server.run, rpc_listeners)
-                    logger.info("ready registry=%s network=%s", short(key.public), settings.network.network)
-                    on_ready(
-                        {
-                            "event": "ready",
-                            "registry_id": key.public.hex(),
-                            "peer": config.endpoints[0],
-                            "rpc": config.registry.rpc_url,
-                        }
-                    )
-                    await told_to_stop.wait()
-                    logger.info("stopping")
-                    driver.tell_guests()
-                    server.stop()
-                driver.stop()
-            await transport.goodbye("stopping")
-            links.cancel_scope.cancel()
+            nursery.start_soon(_obey_signals, told_to_stop, nursery.cancel_scope)
+            await run_registry(settings, key, store, told_to_stop, on_ready)
+            nursery.cancel_scope.cancel()
+
+
+async def run_registry(
+    settings: NodeSettings,
+    key: IdentityKey,
+    store: Store,
+    told_to_stop: trio.Event,
+    on_ready: Callable[[dict[str, str]], None],
+) -> None:
+    """What does not depend on being a process: a node with `key` on `store`, until `told_to_stop`."""
+    async with listening([settings.rpc]) as rpc_listeners, trio.open_nursery() as links:
+        driver = Driver(store)
+        transport = Transport(key, driver.hello, driver.check_hello, driver)
+        [peer_address, *_] = await links.start(transport.run, [settings.listen])
+        config = node_config(settings, peer_address, address_of(rpc_listeners[0]))
+        epoch = await _next_epoch(store)
+        node = NodeCore(
+            key,
+            settings.network,
+            config,
+            driver,
+            random.Random(secrets.randbits(128)),
+            epoch,
+            trio.current_time(),
+            unix_ms(),
+            _restore(store, settings.network),
+        )
+        if not settings.network.admits(node.own_cell):
+            raise ConfigError(f"network {settings.network.network}: {_how_to_enter(settings.network)}")
+        driver.connect(node, transport)
+        server = RpcServer(driver, rpc_config(settings, config))
+        driver.serve(server)
+        async with trio.open_nursery() as core:
+            await core.start(driver.run, read_table(store.meta_get("routing_table") or b""))
+            async with trio.open_nursery() as rpc:
+                await rpc.start(server.run, rpc_listeners)
+                logger.info("ready registry=%s network=%s", short(key.public), settings.network.network)
+                on_ready(
+                    {
+                        "event": "ready",
+                        "registry_id": key.public.hex(),
+                        "peer": config.endpoints[0],
+                        "rpc": config.registry.rpc_url,
+                    }
+                )
+                await told_to_stop.wait()
+                logger.info("stopping")
+                driver.tell_guests()
+                server.stop()
+            driver.stop()
+        await transport.goodbye("stopping")
 
 
 def _how_to_enter(network: NetworkFile) -> str:
@@ -167,7 +187,7 @@ def authority_of(url: str) -> str:
     return authority if has_port else f"{authority}:{443 if scheme == 'wss' else 80}"
 
 
-async def _next_epoch(store: CellStore) -> int:
+async def _next_epoch(store: Store) -> int:
     """A number greater than in any run before, on disk before anybody hears it."""
     last = json.loads(store.meta_get(EPOCH_NAME) or b"0")
     epoch = max(int(last) + 1, unix_ms())
@@ -175,7 +195,7 @@ async def _next_epoch(store: CellStore) -> int:
     return epoch
 
 
-def _restore(store: CellStore, network: NetworkFile) -> list[Cell]:
+def _restore(store: Store, network: NetworkFile) -> list[Cell]:
     """The cells on disk. Signatures are checked again only where a checksum fails: who can write there owns us."""
     cells = []
     for _, raw, intact in store.load_all():

@@ -45,6 +45,7 @@ class HeldCells:
         self._evidence: BoundedDict[bytes, tuple[Cell, Cell]] = BoundedDict(EVIDENCE_MAX)
         self._changes: list[Change | Ended] = []
         self._now_ms, self._now = 0, 0.0  # of the call under way
+        self._ticked_ms = 0
 
     # --- what comes in ---
 
@@ -69,6 +70,7 @@ class HeldCells:
     def tick(self, now_ms: int, now: float) -> None:
         """Let time pass: lives end, what ended long ago goes, what was early or waits may come in."""
         self._now_ms, self._now = now_ms, now
+        self._ticked_ms = now_ms
         self._waiting.expire(now)
         for key in self._deadlines.pop_due(now_ms):
             self._on_deadline(self._held[key])
@@ -118,19 +120,24 @@ class HeldCells:
     def advert(self, node: bytes, writer: bytes) -> Cell | None:
         return self._seen(advert_key(node, writer))
 
-    def current_lease(self, node: bytes) -> Cell | None:
-        """The lease that says where `node` is and how it is: the latest presence at a home that has a description."""
-        if self.advert(node, node) is not None:
-            return self._leases.latest(node, lambda home: True)
-        return self._leases.latest(node, lambda home: self.advert(node, home) is not None)
+    def leases_at(self, node: bytes, home: bytes) -> list[Cell]:
+        """The leases of `node` at `home`, the latest presence last."""
+        return self._leases.at(node, home)
 
-    def current_advert(self, node: bytes) -> Cell | None:
-        """The description that counts: the node's own, else that of its current home."""
+    def current(self, node: bytes) -> tuple[Cell | None, Cell | None]:
+        """The lease that says where `node` is and how it is, the latest presence at a home that has a description; and
+        the description that counts: the node's own, else that of this home."""
         own = self.advert(node, node)
         if own is not None:
-            return own
-        lease = self.current_lease(node)
-        return self.advert(node, lease.writer) if lease is not None else None
+            return self._leases.latest(node, lambda home: True), own
+        lease = self._leases.latest(node, lambda home: self.advert(node, home) is not None)
+        return lease, self.advert(node, lease.writer) if lease is not None else None
+
+    def current_lease(self, node: bytes) -> Cell | None:
+        return self.current(node)[0]
+
+    def current_advert(self, node: bytes) -> Cell | None:
+        return self.current(node)[1]
 
     # --- levels ---
 
@@ -239,6 +246,9 @@ class HeldCells:
             self._leases.remove(old, was == _VISIBLE)
         if new is not None:
             self._leases.add(new, level == _VISIBLE)
+        if old is not None and new is not None and old.subject == new.subject and was == level:
+            return  # a renewal justifies what the old one did
+        if new is not None:
             self._carry_adverts(new)
         if old is not None and (new is None or new.subject != old.subject):
             self._carry_adverts(old)
@@ -322,9 +332,11 @@ class HeldCells:
 
     def check_invariants(self) -> None:
         """Recompute what is kept up step by step; `AssertionError` where it differs."""
+        passed_ms = min(self._ticked_ms, self._now_ms)  # the wall clock may have been set back since
         for key, cell in self._held.items():
             assert key == cell.key and self._waiting.get(key) is None and key in self._deadlines
             assert self._level(key) == self._deserved(cell), f"{cell!r} is at the wrong level"
+            assert self._level(key) < _VISIBLE or cell.end_ms > passed_ms, f"{cell!r} has ended, and can be seen"
         assert len(self._deadlines) == len(self._held)
         assert self._counts == {kind: len(list(self.cells(kind))) for kind in self._counts}
         assert self._ended.keys() <= self._invisible.keys() <= self._held.keys()

@@ -67,9 +67,9 @@ class LeaseBody:
     successors: tuple[bytes, ...] = ()
 
     @classmethod
-    def from_map(cls, body: Mapping[str, Any]) -> LeaseBody:
+    def from_map(cls, body: Mapping[str, Any], proof: Proof | None = None) -> LeaseBody:
         """Read a lease's body; `RemoteProtocolError` when a field cannot be read. Fields of later releases are
-        passed over."""
+        passed over. `proof`: the one in it, if it has been read before."""
         contact = read_uint(body, "contact")
         if contact > GONE:
             raise RemoteProtocolError(f"a lease's contact is 0, 1 or 2, got {contact}")
@@ -78,7 +78,7 @@ class LeaseBody:
             contact=contact,
             state=_read_text(body, "state"),
             epoch=read_uint(body, "epoch"),
-            proof=Proof.from_value(body.get("proof")),
+            proof=proof or Proof.from_value(body.get("proof")),
             deadline_ms=read_uint(body, "deadline_ms") if "deadline_ms" in body else None,
             reason=_read_text(body, "reason") if "reason" in body else None,
             successors=_read_successors(body.get("successors", [])),

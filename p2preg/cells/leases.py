@@ -52,6 +52,10 @@ class HeldLeases:
         homes = self._books[visible].get(node)
         return homes is not None and (writer == node or writer in homes)
 
+    def at(self, node: bytes, home: bytes) -> list[Cell]:
+        """The visible leases of `node` at `home`, the latest presence last."""
+        return list(self._books[True].get(node, {}).get(home, ()))
+
     def of(self, node: bytes) -> list[Cell]:
         """The visible leases of `node`, the latest presence first."""
         leases = [lease for leases in self._books[True].get(node, {}).values() for lease in leases]

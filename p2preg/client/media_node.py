@@ -137,16 +137,21 @@ class MediaNode:
     async def __aenter__(self) -> MediaNode:
         nursery = await self._stack.enter_async_context(open_flat_nursery())
         nursery.start_soon(self.run)
+        self._stack.push_async_exit(self._leave_at_end)  # on the stack, so that the nursery is left though it fails
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        if error is None:
-            await self.leave()
         if isinstance(error, NotRunning):  # of what ended it, `run` itself tells more
             return await self._stack.__aexit__(None, None, None)
         return await self._stack.__aexit__(kind, error, traceback)
+
+    async def _leave_at_end(
+        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
+    ) -> None:
+        if error is None:
+            await self.leave()
 
     async def _visit(self, url: str) -> None:
         """One registry, from the dialling to the end, whatever ends it."""

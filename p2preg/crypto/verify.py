@@ -3,7 +3,7 @@ signature on every message. Two verifiers in one network would split it, so ever
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from nacl.bindings import crypto_core_ed25519_is_valid_point, crypto_sign_open
@@ -16,6 +16,9 @@ class SignatureCheck(NamedTuple):
     public_key: bytes
     message: bytes
     signature: bytes
+
+
+Verifier = Callable[[SignatureCheck], bool]
 
 
 def verify(check: SignatureCheck) -> bool:

@@ -17,14 +17,14 @@ import trio
 
 from p2preg.base.effects import Schedule, Send
 from p2preg.base.errors import P2pregError, Refused, RemoteProtocolError
-from p2preg.base.events import Expired
+from p2preg.base.events import Expired, Received
 from p2preg.base.timers import TimerQueue
 from p2preg.crypto.verify import verify_all
 from p2preg.net.handshake import LinkInfo
 from p2preg.net.transport import Transport
 from p2preg.node.core import NodeCore
 from p2preg.node.effects import CloseLink, Dial, Forget, Halt, Log, Persist, Store, Verify
-from p2preg.node.events import DialFailed, LinkDown, LinkUp, MessageReceived, Shutdown, Stored, Verified
+from p2preg.node.events import DialFailed, LinkDown, LinkUp, Shutdown, Stored, Verified
 from p2preg.registry.effects import Fail, Notify, Reply
 from p2preg.registry.events import Call, Stopping
 from p2preg.wire.messages import Hello, Message
@@ -35,7 +35,6 @@ INBOX_EVENTS_MAX = 4_096  # beyond, links and websockets are not read until half
 DISK_PAUSE = 0.01  # between looks at a disk that lags
 EVENTS_PER_TURN = 64  # then other tasks get a turn,
 TURN_SECONDS = 0.02  # and after so long, however few events that were
-OFFLOAD_CHECKS_MIN = 16  # fewer signatures are checked at once: a thread costs more than it brings
 VERIFY_THREADS = 2
 
 
@@ -75,7 +74,6 @@ class Driver:
         self._transport: Transport | None = None
         self._clients: Clients | None = None
         self._inbox: deque[object] = deque()
-        self._urgent: deque[object] = deque()
         self._stores: list[Store] = []  # of the turn under way: written together at its end
         self._wake = trio.Event()
         self._drained = trio.Event()
@@ -112,7 +110,7 @@ class Driver:
             nursery.cancel_scope.cancel()
 
     async def _wait(self) -> None:
-        if self._inbox or self._urgent:
+        if self._inbox:
             await trio.lowlevel.checkpoint()
             return
         self._wake = trio.Event()
@@ -123,10 +121,9 @@ class Driver:
         """Messages before timers: after a stall, what came meanwhile counts before anyone is judged silent."""
         ends_at = trio.current_time() + TURN_SECONDS
         for _ in range(EVENTS_PER_TURN):
-            if not (self._urgent or self._inbox) or trio.current_time() > ends_at:
+            if not self._inbox or trio.current_time() > ends_at:
                 break
-            event = self._urgent.popleft() if self._urgent else self._inbox.popleft()
-            self._handle(node, event)
+            self._handle(node, self._inbox.popleft())
         ends_at = trio.current_time() + TURN_SECONDS
         for timer in self._timers.pop_due(trio.current_time()):
             self._handle(node, Expired(timer))
@@ -193,7 +190,8 @@ class Driver:
                 case Persist(name, value):
                     self._disk.meta_put_nowait(name, value)
                 case Verify():
-                    self._verify(effect)
+                    assert self._nursery is not None
+                    self._nursery.start_soon(self._verify, effect)
                 case Dial(endpoint, expected):
                     assert self._transport is not None
                     self._transport.dial(endpoint, expected)
@@ -236,15 +234,7 @@ class Driver:
         for token in tokens:
             self.post(Stored(token))
 
-    def _verify(self, effect: Verify) -> None:
-        if len(effect.checks) < OFFLOAD_CHECKS_MIN:
-            self._urgent.append(Verified(effect.token, verify_all(effect.checks)))
-            self._wake.set()
-            return
-        assert self._nursery is not None
-        self._nursery.start_soon(self._verify_in_thread, effect)
-
-    async def _verify_in_thread(self, effect: Verify) -> None:
+    async def _verify(self, effect: Verify) -> None:
         verdicts = await trio.to_thread.run_sync(
             verify_all, effect.checks, limiter=self._threads, abandon_on_cancel=True
         )
@@ -264,13 +254,13 @@ class Driver:
         self._node.check_hello(peer, hello)
 
     def peer_up(self, link: LinkInfo) -> None:
-        self.post(LinkUp(link.peer, link.outbound, link.address, link.hello))
+        self.post(LinkUp(link.peer, link.outbound, link.address, link.hello, link.round_trip))
 
     def peer_down(self, peer: bytes) -> None:
         self.post(LinkDown(peer))
 
     def received(self, peer: bytes, message: Message) -> None:
-        self.post(MessageReceived(peer, message))
+        self.post(Received(peer, message))
 
     def dial_failed(self, endpoint: str, expected_id: bytes | None, reason: str) -> None:
         self.post(DialFailed(endpoint, expected_id, reason))

@@ -33,7 +33,8 @@ class RefusedByPeer(P2pregError):
 
 @dataclass(frozen=True, slots=True)
 class LinkInfo:
-    """What both ends agreed on. `address`: the other end of the socket, which for an inbound link can't be dialled."""
+    """What both ends agreed on. `address`: the other end of the socket, which for an inbound link can't be dialled.
+    `round_trip`: seconds that the TLS handshake took, at either end one round trip and the time to compute."""
 
     peer: bytes
     outbound: bool
@@ -41,6 +42,7 @@ class LinkInfo:
     hello: Hello
     version: int
     kinds: tuple[int, ...]
+    round_trip: float | None = None
 
     def __str__(self) -> str:
         return f"{short(self.peer)} {'->' if self.outbound else '<-'} {self.address}"
@@ -86,15 +88,17 @@ class Handshake:
             on_failure.push_async_callback(frames.aclose)
             try:
                 with trio.fail_after(config.handshake_seconds):
+                    began = trio.current_time()
                     await tls.handshake()
-                    info = await self._greet(tls.peer_id, frames, address, gate, outbound=outbound)
+                    round_trip = trio.current_time() - began
+                    info = await self._greet(tls.peer_id, frames, address, gate, round_trip, outbound=outbound)
             except trio.TooSlowError:
                 raise RemoteProtocolError(f"TLS and Hello took longer than {config.handshake_seconds} s") from None
             on_failure.pop_all()
         return info, frames
 
     async def _greet(
-        self, peer: bytes, frames: FrameStream, address: str, gate: Gatekeeper, *, outbound: bool
+        self, peer: bytes, frames: FrameStream, address: str, gate: Gatekeeper, round_trip: float, *, outbound: bool
     ) -> LinkInfo:
         try:
             gate.check_peer(peer)
@@ -104,7 +108,7 @@ class Handshake:
             theirs = _hello_in(await frames.receive())
             version, kinds = agree(own, theirs)
             self.check_hello(peer, theirs)
-            info = LinkInfo(peer, outbound, address, theirs, version, kinds)
+            info = LinkInfo(peer, outbound, address, theirs, version, kinds, round_trip)
             gate.check_link(info)
         except (LinkRefused, RemoteProtocolError) as error:
             with suppress(RemoteProtocolError, trio.BrokenResourceError, trio.ClosedResourceError):

@@ -18,8 +18,8 @@ from p2preg.base.errors import P2pregError, RemoteProtocolError
 from p2preg.net.config import LinkConfig
 from p2preg.net.frames import FrameStream, Traffic
 from p2preg.net.handshake import LinkInfo, goodbye_frame
-from p2preg.net.outbox import Outbox
 from p2preg.wire.messages import Goodbye, Hello, Message, Ping, Pong, decode_message
+from p2preg.wire.outbox import Outbox
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")

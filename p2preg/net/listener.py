@@ -5,7 +5,8 @@ under a deadline, all together and those of one network prefix are capped, and a
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import NoReturn
 
 import trio
@@ -18,17 +19,21 @@ from p2preg.net.link import Failure, Link, contained
 logger = logging.getLogger(__name__)
 
 
-async def open_listeners(addresses: Sequence[Address]) -> list[trio.SocketListener]:
-    """Listen on each address, all of a name's; `ConfigError` when one can't be had, and then on none."""
+@asynccontextmanager
+async def listening(addresses: Sequence[Address]) -> AsyncIterator[list[trio.SocketListener]]:
+    """Listen on each address, all of a name's, until the end of the block. `ConfigError` when one can't be had, and
+    then on none."""
     listeners: list[trio.SocketListener] = []
-    for address in addresses:
-        try:
-            listeners += await trio.open_tcp_listeners(address.port, host=address.host)
-        except OSError as error:
-            for listener in listeners:
-                listener.socket.close()
-            raise ConfigError(f"cannot listen on {address}: {error.strerror or error}") from None
-    return listeners
+    try:
+        for address in addresses:
+            try:
+                listeners += await trio.open_tcp_listeners(address.port, host=address.host)
+            except OSError as error:
+                raise ConfigError(f"cannot listen on {address}: {error.strerror or error}") from None
+        yield listeners
+    finally:
+        for listener in listeners:
+            listener.socket.close()
 
 
 def address_of(listener: trio.SocketListener) -> Address:

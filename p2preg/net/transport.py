@@ -19,7 +19,7 @@ from p2preg.net.frames import FrameStream, Traffic
 from p2preg.net.handshake import Handshake, LinkInfo, LinkRefused
 from p2preg.net.link import Link
 from p2preg.net.links import LinkTable, Sink
-from p2preg.net.listener import Listener, address_of, open_listeners
+from p2preg.net.listener import Listener, address_of, listening
 from p2preg.net.tls import make_context
 from p2preg.wire.messages import Hello, Message
 
@@ -85,9 +85,8 @@ class Transport:
     ) -> None:
         """Listen and carry links until cancelled, or until `goodbye`. Started with the addresses it listens on;
         `ConfigError` when one can't be had."""
-        listeners = await open_listeners(listen)
         with self._links:
-            async with trio.open_nursery() as links:
+            async with listening(listen) as listeners, trio.open_nursery() as links:
                 with self._doors:
                     async with trio.open_nursery() as doors:
                         if listeners:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from p2preg.base.bounded import BoundedDict
 from p2preg.base.errors import RemoteProtocolError
 from p2preg.base.limits import CONTACT_CELLS_MAX
-from p2preg.cells.cell import REGISTRY, parse_cell
+from p2preg.cells.cell import REGISTRY
 from p2preg.cells.network import NetworkFile
-from p2preg.crypto.verify import SignatureCheck
 from p2preg.dht.contact import Contact
 from p2preg.dht.lookup import LookupResult
 from p2preg.node.own_cell import endpoint_of, text_of
+from p2preg.node.reading import Reading
 from p2preg.registry import results
 
 
 class Contacts:
     """The judge of contacts."""
 
-    def __init__(self, network: NetworkFile, verify_one: Callable[[SignatureCheck], bool]) -> None:
+    def __init__(self, network: NetworkFile, reading: Reading) -> None:
         self._network = network
-        self._verify_one = verify_one
+        self._reading = reading
         self._judged: BoundedDict[bytes, Contact | None] = BoundedDict(CONTACT_CELLS_MAX)
 
     def read(self, raw: bytes) -> Contact | None:
@@ -34,13 +32,13 @@ class Contacts:
 
     def _judge(self, raw: bytes) -> Contact | None:
         try:
-            cell = parse_cell(raw, self._network)
+            cell = self._reading.parse_cell(raw)
         except RemoteProtocolError:
             return None
         endpoint = endpoint_of(cell)
         if cell.kind != REGISTRY or endpoint is None or not self._network.admits(cell):
             return None
-        if not all(self._verify_one(check) for check in cell.checks()):
+        if not all(map(self._reading.verify, cell.checks())):
             return None
         return Contact.of(cell.writer, endpoint, raw)
 
@@ -50,7 +48,7 @@ class Contacts:
         return results.LookedUp(closest=closest, hops=result.hops, asked=result.asked, found=result.found)
 
     def _shown(self, contact: Contact) -> results.Closest:
-        cell = parse_cell(contact.cell, self._network)
+        cell = self._reading.parse_cell(contact.cell)
         return results.Closest(
             registry_id=contact.public_key.hex(), endpoint=contact.endpoint, rpc=text_of(cell, "rpc")
         )

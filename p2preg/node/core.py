@@ -5,6 +5,7 @@ asks for is carried out here, if need be by another, before the next event is lo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,10 @@ from p2preg.broadcast import effects as spreading
 from p2preg.broadcast import events as broadcast_events
 from p2preg.broadcast.batch import Page
 from p2preg.broadcast.core import BroadcastCore
-from p2preg.cells.cell import ADVERT, LEASE, REGISTRY, Cell, parse_cell, registry_key
+from p2preg.cells.cell import ADVERT, LEASE, REGISTRY, Cell, registry_key
 from p2preg.cells.held import HeldCells
 from p2preg.cells.network import NetworkFile
 from p2preg.crypto.keys import IdentityKey
-from p2preg.crypto.verify import SignatureCheck, verify
 from p2preg.dht import effects as dht_effects
 from p2preg.dht import events as dht_events
 from p2preg.dht.core import DhtCore
@@ -29,12 +29,13 @@ from p2preg.node.arrivals import Arrivals
 from p2preg.node.config import NodeConfig
 from p2preg.node.contacts import Contacts, pack_table
 from p2preg.node.effects import CloseLink, Dial, Log, Persist
-from p2preg.node.events import DialFailed, LinkDown, LinkUp, MessageReceived, Shutdown, Stored, Verified
+from p2preg.node.events import DialFailed, LinkDown, LinkUp, Shutdown, Stored, Verified
 from p2preg.node.holdings import Holdings
 from p2preg.node.ledger import Ledger
 from p2preg.node.links import Links
 from p2preg.node.own_cell import OwnCell
 from p2preg.node.publisher import Publisher
+from p2preg.node.reading import Reading
 from p2preg.node.surroundings import NodeSurroundings, Outside
 from p2preg.node.sync import SyncStatus
 from p2preg.overlay import events as overlay_events
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
     from random import Random
 
 TICK_SECONDS = 1.0
-REPAIR_AGE_MS = 60_000  # a difference older than this is no gossip in flight
 TABLE_PERSIST_SECONDS = 60.0
 KINDS = (1, 2, 3)
 _NEEDED_FIRST = (REGISTRY, LEASE, ADVERT)  # what lacks what it needs waits, and not much can wait
@@ -79,19 +79,20 @@ class NodeCore:
         now: float,
         now_ms: int,
         restored: Iterable[Cell] = (),
-        verify_one: Callable[[SignatureCheck], bool] = verify,
+        reading: Reading | None = None,
     ) -> None:
         """`restored`: the verified cells of the last run. `epoch`: greater than in any run before, and on disk."""
         self.own_id = key.public
         self.now, self.now_ms = now, now_ms  # of the event under way
         self.held = HeldCells(network)
         self._network = network
+        self._reading = reading = reading or Reading.of(network)
         self._config = config
         self._epoch = epoch
-        self._contacts = Contacts(network, verify_one)
+        self._contacts = Contacts(network, reading)
         self._links = Links(config, now)
-        self._ledger = Ledger()
-        self._timers: dict[str, float] = {}
+        self.ledger = Ledger()
+        self._wakes_at = math.inf  # what our timer is set to
         self._persist_at = now + TABLE_PERSIST_SECONDS
         self._stopping = False
         self._out: list[Any] = []
@@ -101,21 +102,21 @@ class NodeCore:
             self.held.offer(cell, now_ms, now, None)
         held_own = self.held.registry(self.own_id)
         own_cell = OwnCell(key, network, config, epoch, held_own.seq if held_own is not None else 0, now_ms)
-        self._holdings = Holdings(self, own_cell, self._ledger, epoch)
-        self._arrivals = Arrivals(self, network, self._holdings, epoch)
+        self._holdings = Holdings(self, own_cell, self.ledger, epoch)
+        self._arrivals = Arrivals(self, reading, self._holdings, epoch)
         self.publisher = Publisher(key, network.network, epoch, config.own_cell_spread, now)
         self.dht = DhtCore(self.own_id, rng, config.dht, self._contacts.read)
-        self.overlay = OverlayCore(self.own_id, config.overlay, rng, self._cell_of)
-        self.broadcast = BroadcastCore(self.own_id, network.network, config.broadcast)
-        self.reconcile = ReconcileCore(self._ledger.digests, rng, config.reconcile, self._raw_of)
-        self._handle: dict[str, Callable[[Any, float], Iterable[Any]]] = {
+        self.overlay = OverlayCore(self.own_id, config.overlay, rng, self._cell_of, config.region or "")
+        self.broadcast = BroadcastCore(self.own_id, network.network, config.broadcast, reading.parse_batch)
+        self.reconcile = ReconcileCore(self.ledger.digests, rng, config.reconcile, self._raw_of)
+        self._handle: dict[str, Callable[[Any, float], list[Any]]] = {
             "dht": self.dht.handle,
             "overlay": self.overlay.handle,
             "broadcast": self.broadcast.handle,
             "reconcile": self.reconcile.handle,
         }
         self.registry = RegistryCore(
-            key, network, self.held, config.registry, NodeSurroundings(self, outside), rng, epoch, now
+            key, network, self.held, config.registry, NodeSurroundings(self, outside), rng, epoch, now, reading.verify
         )
 
     # --- the door -------------------------------------------------------------------------------------------
@@ -138,8 +139,8 @@ class NodeCore:
         """React to one event; what the driver must do, in order."""
         self._out, self.now, self.now_ms = [], now, now_ms
         match event:
-            case MessageReceived(peer, message):
-                self._on_message(peer, message)
+            case Received():
+                self._on_message(event)
             case Expired(timer):
                 self._on_expired(timer)
             case Verified(token, verdicts):
@@ -159,19 +160,18 @@ class NodeCore:
         return self._finish()
 
     def _finish(self) -> list[Any]:
-        """What may follow from any event: a batch that is due, a reconciliation, and the timers for the next."""
+        """What may follow from any event: a batch that is due, a reconciliation, and the timer for the next."""
         if not self._stopping:
-            self._reconcile_due()
-            self._flush()
-            self._schedule("flush", self.publisher.next_at(self.now))
-            self._schedule("sync", self.sync.next_at())
+            if self.now >= self.sync.next_at:
+                self._reconcile_due()
+            if self.now >= self.publisher.next_at:
+                self._flush()
+            next_at = min(self.sync.next_at, self.publisher.next_at)
+            if next_at != self._wakes_at:
+                self._wakes_at = next_at
+                self._out.append(Schedule(next_at, ("node", "due")))
         effects, self._out = self._out, []
         return effects
-
-    def _schedule(self, name: str, at: float) -> None:
-        if self._timers.get(name) != at:
-            self._timers[name] = at
-            self._out.append(Schedule(at, ("node", name)))
 
     # --- carrying out what the cores ask for ------------------------------------------------------------------
 
@@ -180,6 +180,8 @@ class NodeCore:
             match effect:
                 case Send() | Schedule():
                     self._out.append(effect)
+                case spreading.Deliver(peer, batch):
+                    self._arrivals.take_in("batch", peer, batch.cells, batch)
                 case registry_effects.Reply() | registry_effects.Fail() | registry_effects.Notify():
                     self._out.append(effect)
                 case NeighborUp() | NeighborDown():
@@ -192,8 +194,6 @@ class NodeCore:
                     self._links.release(peer)
                 case Misbehaved(peer, reason):
                     self.misbehaved(peer, reason)
-                case spreading.Deliver(peer, batch):
-                    self._arrivals.take_in("batch", peer, batch.cells, batch)
                 case spreading.UnknownOrigin(peer, batch):
                     self._arrivals.take_in_origin(peer, batch)
                 case spreading.Gap(origin, _, low, high):
@@ -211,7 +211,7 @@ class NodeCore:
                 case overlay_events.Learned(cells, peer):
                     self._arrivals.take_in("learned", peer, cells)
                 case dht_effects.Learned(contact):
-                    self._holdings.offer((parse_cell(contact.cell, self._network),), None)
+                    self._holdings.offer((self._reading.parse_cell(contact.cell),), None)
                 case dht_effects.LookupDone((int(session), int(call)), result):
                     self.to_registry(registry_events.LookedUp(session, call, self._contacts.found(result)))
                 case dht_effects.LookupDone() | spreading.NewEpoch():
@@ -238,7 +238,9 @@ class NodeCore:
         self._to("reconcile", event)
 
     def _to(self, core: str, event: object) -> None:
-        self._carry(core, self._handle[core](event, self.now))
+        effects = self._handle[core](event, self.now)
+        if effects:
+            self._carry(core, effects)
 
     def _tell_cores(self, event: object) -> None:
         """What concerns every core that speaks over links."""
@@ -297,10 +299,10 @@ class NodeCore:
         if contact is None or peer == self.own_id:
             self._out.append(CloseLink(peer, "no registry cell of this network"))
             return
-        self._links.up(contact, link.outbound, link.address, self.now)
+        self._links.up(contact, link.outbound, link.address, self.now, link.round_trip)
         self._had_peers = True
-        self._holdings.offer((parse_cell(link.hello.cell, self._network),), peer)
-        self._tell_cores(PeerUp(peer, link.outbound))
+        self._holdings.offer((self._reading.parse_cell(link.hello.cell),), peer)
+        self._tell_cores(PeerUp(peer, link.outbound, link.round_trip))
         self._to("dht", dht_events.ContactSeen(contact))
         self.sync.peer_up(peer, self.now)
 
@@ -331,20 +333,20 @@ class NodeCore:
 
     # --- messages ---------------------------------------------------------------------------------------------
 
-    def _on_message(self, peer: bytes, message: object) -> None:
-        if not self._links.used(peer, self.now):
+    def _on_message(self, received: Received) -> None:
+        if not self._links.used(received.peer, self.now):
             return
-        if core := _CORES.get(type(message)):
-            self._to(core, Received(peer, message))
+        if core := _CORES.get(type(received.message)):
+            self._to(core, received)
         else:
-            self.to_reconcile(reconcile_events.Asked(peer, message, self.now_ms))
+            self.to_reconcile(reconcile_events.Asked(received.peer, received.message, self.now_ms))
 
     def _on_expired(self, timer: Any) -> None:
         match timer:
             case ("node", "tick"):
                 self._tick()
-            case ("node", name):
-                self._timers.pop(name, None)  # `_finish` does the rest
+            case ("node", "due"):
+                self._wakes_at = math.inf  # `_finish` does the rest
             case ("registry", *_):
                 self.to_registry(Expired(timer))
             case (str(core), *_):
@@ -389,8 +391,6 @@ class NodeCore:
             self.to_reconcile(reconcile_events.Reconcile(peer, self.now_ms))
 
     def _flush(self) -> None:
-        if self.publisher.next_at(self.now) > self.now:
-            return
         registries = self.held.statistics().registries
         for batch in self.publisher.take(self.own_cell.raw, registries, self.now, self.now_ms):
             self.to_broadcast(broadcast_events.Publish(batch))

@@ -28,7 +28,7 @@ class CloseLink:
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """Check these signatures; `Verified` with the token follows. Long lists belong in a worker thread."""
+    """Check these many signatures, in a worker thread; `Verified` with the token follows."""
 
     token: int
     checks: tuple[SignatureCheck, ...]

@@ -1,4 +1,4 @@
-"""What can happen to a node, besides the registry's own events and `base.events.Expired`."""
+"""What can happen to a node, besides the registry's own events and `base.events.Received` and `Expired`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from p2preg.wire.messages import Hello
 
 @dataclass(frozen=True, slots=True)
 class LinkUp:
-    """An authenticated link stands and Hello was exchanged. `address`: the other end, as seen here."""
+    """An authenticated link stands and Hello was exchanged. `address`: the other end, as seen here. `round_trip`:
+    seconds, None when not measured."""
 
     peer: bytes
     outbound: bool
     address: str
     hello: Hello
+    round_trip: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +24,6 @@ class LinkDown:
     """The only link to `peer` is gone."""
 
     peer: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class MessageReceived:
-    """`peer` sent a decoded message."""
-
-    peer: bytes
-    message: object
 
 
 OURSELVES = "this registry itself answers there"

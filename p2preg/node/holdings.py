@@ -13,7 +13,7 @@ from p2preg.cells.changes import Change, Outcome
 from p2preg.dht.contact import Contact
 from p2preg.node.effects import Halt, Store
 from p2preg.node.ledger import Ledger
-from p2preg.node.own_cell import OwnCell, endpoint_of, epoch_of
+from p2preg.node.own_cell import OwnCell, endpoint_of, epoch_of, text_of
 from p2preg.overlay import events as overlay_events
 from p2preg.registry import events as registry_events
 
@@ -50,9 +50,12 @@ class Holdings:
 
     def settle(self, on_disk: Iterable[Cell] = ()) -> None:
         """Tell the disk, the digests and the cores what happened to the held cells."""
+        changes = self._node.held.drain_changes()
+        if not changes:
+            return
         stored = {cell.raw for cell in on_disk}
         changed: dict[tuple[bool, bytes], None] = {}
-        for change in self._node.held.drain_changes():
+        for change in changes:
             durable = isinstance(change, Change) and change.new is not None and change.new.raw in stored
             effect = self._ledger.book(change, self._node.now_ms, on_disk=durable)
             if effect is not None:
@@ -135,4 +138,5 @@ class Holdings:
         if endpoint is None or cell.kind != REGISTRY or cell.writer == node.own_id:
             return
         node.know(cell.writer, endpoint)
-        node.to_overlay(overlay_events.Member(cell.writer, Contact.of(cell.writer, endpoint, cell.raw).prefix))
+        prefix = Contact.of(cell.writer, endpoint, cell.raw).prefix
+        node.to_overlay(overlay_events.Member(cell.writer, prefix, text_of(cell, "region")))

@@ -10,10 +10,10 @@ from typing import Literal
 
 from p2preg.base.limits import INTAKE_PENDING_MAX
 from p2preg.broadcast.batch import Batch
-from p2preg.cells.cell import Cell, CellUnknown, parse_cell
+from p2preg.cells.cell import Cell, CellUnknown
 from p2preg.cells.held import HeldCells
-from p2preg.cells.network import NetworkFile
 from p2preg.crypto.verify import SignatureCheck
+from p2preg.node.reading import Reading
 
 Purpose = Literal["batch", "origin", "offer", "learned"]
 
@@ -34,8 +34,8 @@ class Intake:
     """Jobs under way. At `INTAKE_PENDING_MAX` cells that merely introduce a registry are let go: it will be heard of
     again. Batches are bounded by the broadcast, offers by reconciliation."""
 
-    def __init__(self, network: NetworkFile, held: HeldCells) -> None:
-        self._network = network
+    def __init__(self, held: HeldCells, reading: Reading) -> None:
+        self._reading = reading
         self._held = held
         self._jobs: dict[int, Job] = {}
         self._next = 1
@@ -60,7 +60,7 @@ class Intake:
         checks: list[SignatureCheck] = []
         for raw in raws:
             try:
-                cell = parse_cell(raw, self._network)
+                cell = self._reading.parse_cell(raw)
             except CellUnknown:
                 continue
             cells.append(cell)

@@ -18,10 +18,11 @@ RELEASED_SECONDS = 1.0  # a link that was let go is closed when it has been quie
 
 @dataclass(slots=True)
 class Linked:
-    """A link in use. `released`: a core that asked for it no longer needs it."""
+    """A link in use. `round_trip`: seconds, when it came up. `released`: no core that asked for it needs it now."""
 
     outbound: bool
     used_at: float
+    round_trip: float | None
     released: bool = False
 
 
@@ -44,10 +45,12 @@ class Links:
         linked = self._links.get(peer)
         return None if linked is None else linked.outbound
 
-    def up(self, contact: Contact, outbound: bool, address: str, now: float) -> None:
+    def up(
+        self, contact: Contact, outbound: bool, address: str, now: float, round_trip: float | None = None
+    ) -> None:
         """`address`: the other end as it was dialled, perhaps by another name than the one it goes by itself."""
         peer = contact.public_key
-        self._links[peer] = Linked(outbound, now)
+        self._links[peer] = Linked(outbound, now, round_trip)
         self._wanted.pop(peer, None)
         self.addresses.learn(peer, contact.endpoint)
         self.addresses.succeeded(peer)
@@ -76,7 +79,7 @@ class Links:
         whose outcome is the answer."""
         linked = self._links.get(peer)
         if linked is not None:
-            return PeerUp(peer, linked.outbound)
+            return PeerUp(peer, linked.outbound, linked.round_trip)
         endpoint = self.addresses.start_dial(peer, now)
         if endpoint is None and not self.addresses.is_dialling(peer):
             return ConnectFailed(peer)

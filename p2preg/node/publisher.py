@@ -23,6 +23,7 @@ class Publisher:
         self._counter = 0
         self._hurry_at: float | None = None
         self._last_at = now - GREETING_SECONDS
+        self.next_at = now  # when there will be something to publish
 
     @property
     def counter(self) -> int:
@@ -35,21 +36,24 @@ class Publisher:
 
     def add_cells(self, cells: tuple[bytes, ...]) -> bool:
         """For the next batch; False when too much is waiting, and reconciliation has to spread them."""
-        return self._outgoing.offer_cells(cells)
+        taken = self._outgoing.offer_cells(cells)
+        self._plan()
+        return taken
 
     def add_page(self, page: Page) -> None:
         self._outgoing.add_page(page)
-
-    def next_at(self, now: float) -> float:
-        """When there will be something to publish."""
-        if self._counter == 0:
-            return now
-        due = self._outgoing.next_flush(now)
-        return due if self._hurry_at is None else min(due, max(now, self._hurry_at))
+        self._plan()
 
     def hurry(self, now: float) -> None:
         """There is a new neighbour: let it hear from us without waiting for the next heartbeat."""
         self._hurry_at = max(now, self._last_at + GREETING_SECONDS)
+        self._plan()
+
+    def _plan(self) -> None:
+        if self._counter == 0:
+            return  # the first batch is due at once, whatever is in it
+        due = self._outgoing.next_flush(self._last_at)
+        self.next_at = due if self._hurry_at is None else min(due, self._hurry_at)
 
     def take(self, own_cell: bytes, registries: int, now: float, now_ms: int) -> list[Batch]:
         """The batches that are due, signed."""
@@ -62,7 +66,9 @@ class Publisher:
             contents = [((), ())]
         if contents:
             self._last_at, self._hurry_at = now, None
-        return [self._sign(cells, pages, self._outgoing.interval, now, now_ms) for cells, pages in contents]
+        batches = [self._sign(cells, pages, self._outgoing.interval, now, now_ms) for cells, pages in contents]
+        self._plan()
+        return batches
 
     def farewell(self, now: float, now_ms: int) -> list[Batch]:
         """What is left to say, and the last batch, which announces no next one."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 RESULTS_MAX = 64  # peers whose latest session is remembered; the oldest goes, two are needed
 IN_VAIN_SECONDS = 1800.0  # of trying all peers: then a registry that reached none counts as alone
 AGAIN_SECONDS = 0.5  # after a session that found something: the next one, with another peer
+UNKNOWN_SECONDS = 10.0  # between two sessions for the sake of registries that are not held
 
 
 class SyncStatus:
@@ -23,17 +24,20 @@ class SyncStatus:
         self._rng = rng
         self._started = now
         self._clean: BoundedDict[bytes, bool] = BoundedDict(RESULTS_MAX)
+        self._asked: BoundedDict[bytes, None] = BoundedDict(RESULTS_MAX)
+        self._failed = 0  # sessions in a row
+        self._unknown_at = now - UNKNOWN_SECONDS
         self._linked: dict[bytes, None] = {}
         self._running: dict[bytes, None] = {}
         self._reached = False
-        self._next_at = now
+        self.next_at = now  # when to look whether a session is due
         self._began_at = now - AGAIN_SECONDS  # the latest session
 
     def peer_up(self, peer: bytes, now: float) -> None:
         self._linked[peer] = None
         self._reached = True
         if not self._settled():
-            self._next_at = now
+            self.next_at = now
 
     def peer_down(self, peer: bytes) -> None:
         self._linked.pop(peer, None)
@@ -41,37 +45,44 @@ class SyncStatus:
 
     def soon(self, now: float) -> None:
         """Something was missed: reconcile at once."""
-        self._next_at = min(self._next_at, max(now, self._began_at + AGAIN_SECONDS))
+        self.next_at = min(self.next_at, max(now, self._began_at + AGAIN_SECONDS))
+
+    def met_unknown(self, now: float) -> None:
+        """A peer passes on what a registry says that we do not hold, so we missed its cell. Anybody can make such a
+        registry up: it brings no more than a session now and then."""
+        if now >= self._unknown_at + UNKNOWN_SECONDS:
+            self._unknown_at = now
+            self.soon(now)
 
     def due(self, now: float) -> bytes | None:
         """The peer to reconcile with now, if it is time: one not asked yet before others, at random among equals."""
-        if now < self._next_at:
+        if now < self.next_at:
             return None
         free = [peer for peer in self._linked if peer not in self._running]
         if not free or len(self._running) >= RECONCILE_SESSIONS_MAX:  # one more would be ignored, and never end
-            self._next_at = now + AGAIN_SECONDS
+            self.next_at = now + AGAIN_SECONDS
             return None
-        fresh = [peer for peer in free if peer not in self._clean] or free
+        fresh = [peer for peer in free if peer not in self._asked] or free
         peer = fresh[self._rng.randrange(len(fresh))]
         self._running[peer] = None
+        self._asked.set(peer, None)
         self._began_at = now
         self._plan(now)
         return peer
 
-    def next_at(self) -> float:
-        return self._next_at
-
     def ended(self, peer: bytes, ok: bool, repaired: int, now: float) -> None:
-        """A session that we started with `peer` is over."""
+        """A session that we started with `peer` is over. One that failed may have been to repair something, so
+        another follows, ever later if that fails as well."""
         self._running.pop(peer, None)
         if ok:
             self._clean.set(peer, repaired == 0)
-        if not self._settled() or repaired > 0:
-            self._next_at = min(self._next_at, now + AGAIN_SECONDS)
+        self._failed = 0 if ok else self._failed + 1
+        if not ok or not self._settled() or repaired > 0:
+            self.next_at = min(self.next_at, now + AGAIN_SECONDS * 2 ** min(self._failed, 5))
 
     def _plan(self, now: float) -> None:
         spread = self._interval * (0.5 + self._rng.random())
-        self._next_at = now + (spread if self._settled() else AGAIN_SECONDS)
+        self.next_at = now + (spread if self._settled() else AGAIN_SECONDS)
 
     def _settled(self) -> bool:
         """Whether the latest sessions with two distinct peers, or with the only one there is, left no repair."""

@@ -9,7 +9,7 @@ of each question, so that two registries with different clocks can agree.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from p2preg.wire.messages import Fingerprint, Range
@@ -95,6 +95,13 @@ class Digests:
         assert len(self._keys) == len(self._entries) == sum(self.count(kind) for kind in self._kinds)
         for digest in self._kinds.values():
             assert sum(digest.counts) == sum(len(minute) for minute in digest.minutes.values())
+
+    def check_sums(self, counts: Mapping[tuple[int, int], int], sums: Mapping[tuple[int, int], int]) -> None:
+        """Assert that by (kind, shard) these are the numbers of elements, and the sums of their first 16 bytes."""
+        assert len(self._entries) == sum(counts.values()), "the digests are of other cells"
+        for (kind, shard), count in counts.items():
+            digest = self._kinds[kind]
+            assert (digest.counts[shard], digest.sums[shard]) == (count, sums[kind, shard]), "a digest is off"
 
 
 class _KindDigest:

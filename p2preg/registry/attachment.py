@@ -120,7 +120,7 @@ class Attachment:
     # --- time -------------------------------------------------------------------------------------------------------
 
     def tick(self, isolated: bool, now: float, now_ms: int) -> None:
-        unproven = self._registration.unproven(now_ms)
+        unproven = self._guests.unproven(now_ms)
         if unproven:
             self.notice_all("prove", unproven)
         if isolated and not self._was_isolated:

@@ -15,6 +15,7 @@ from p2preg.base.events import Expired
 from p2preg.cells.held import HeldCells
 from p2preg.cells.network import NetworkFile
 from p2preg.crypto.keys import IdentityKey
+from p2preg.crypto.verify import Verifier, verify
 from p2preg.qos.core import QosCore
 from p2preg.registry import events, params, results
 from p2preg.registry.attachment import Attachment
@@ -59,6 +60,7 @@ class RegistryCore:
         rng: Random,
         epoch: int,
         now: float,
+        verify: Verifier = verify,
     ) -> None:
         self._key = key
         self._network = network.network
@@ -75,7 +77,7 @@ class RegistryCore:
         self.qos = QosCore(key.public, rng)
         self.directory = Directory(held, self.homes, self.qos.view)
         self.greeting = Greeting(key, self._network, epoch, settings.rpc_url, surroundings.failover)
-        self.gate = Gate(key.public, self._network, settings.authorities)
+        self.gate = Gate(key.public, self._network, settings.authorities, verify)
         self.guests = Guests(key, network, held, epoch)
         self.registration = Registration(self.guests, held, self.gate, network, key.public, epoch)
         self.attachment = Attachment(self.registration, surroundings.failover, self._emit, now)

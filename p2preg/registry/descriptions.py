@@ -11,7 +11,7 @@ from p2preg.base.errors import Refused
 from p2preg.cells.cell import ADVERT, Cell, CellInvalid, CellUnknown, parse_cell
 from p2preg.cells.held import AHEAD_MS, HeldCells
 from p2preg.cells.network import NetworkFile
-from p2preg.crypto.verify import verify
+from p2preg.crypto.verify import Verifier
 from p2preg.registry.attributes import Attributes, body_of, read_body
 from p2preg.registry.guests import Guests
 from p2preg.registry.requests import invalid_params
@@ -32,11 +32,14 @@ class Described:
 class Descriptions:
     """Reads the held adverts; never writes them."""
 
-    def __init__(self, guests: Guests, held: HeldCells, network: NetworkFile, registry_id: bytes) -> None:
+    def __init__(
+        self, guests: Guests, held: HeldCells, network: NetworkFile, registry_id: bytes, verify: Verifier
+    ) -> None:
         self._guests = guests
         self._held = held
         self._network = network
         self._own = registry_id
+        self._verify = verify
 
     def take_attributes(self, node_id: bytes, attributes: Attributes, now_ms: int) -> Described:
         """Plain attributes: this home signs for the node, unless an advert of the node's own stands."""
@@ -87,7 +90,7 @@ class Descriptions:
             raise Refused(-32003, "cell.wrong_kind", f"kind {ADVERT} (advert) was expected, got {cell.kind}")
         if cell.subject != node_id or cell.writer != node_id:
             raise Refused(-32001, "auth.wrong_key", "the advert is not by the node that this session authenticated")
-        if not all(verify(check) for check in cell.checks()):
+        if not all(map(self._verify, cell.checks())):
             raise Refused(-32003, "cell.bad_signature", "the signature does not hold over the advert's bytes")
         if cell.end_ms <= now_ms:
             raise Refused(-32003, "cell.expired", f"the advert ended at {cell.end_ms}; the time here is {now_ms}")

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Literal
 
 import msgspec
@@ -75,7 +76,7 @@ class Directory:
         self._homes = homes
         self._qos_of = qos_of
         self._entries: dict[bytes, Entry] = {}
-        self._loads: dict[bytes, LoadPage] = {}
+        self._loads: dict[bytes, LoadPage] = {}  # in the order of their receipt
         self.index = Index()
 
     def __len__(self) -> int:
@@ -99,12 +100,13 @@ class Directory:
         known = self._loads.get(node_id)
         if known is not None and known.home == page.home and known.order >= page.order:
             return False
+        self._loads.pop(node_id, None)
         self._loads[node_id] = page
         return True
 
     def ended_loads(self, before: float) -> list[bytes]:
         """Forget load pages received before `before`; the nodes whose load is no longer known."""
-        ended = [node_id for node_id, page in self._loads.items() if page.received < before]
+        ended = list(takewhile(lambda node_id: self._loads[node_id].received < before, self._loads))
         for node_id in ended:
             del self._loads[node_id]
         return ended
@@ -132,17 +134,14 @@ class Directory:
         return Change(node_id, old, new)
 
     def _compute(self, node_id: bytes, old: Entry | None, now: float) -> Entry | None:
-        lease_cell = self._held.current_lease(node_id)
-        advert = self._held.current_advert(node_id)
+        lease_cell, advert = self._held.current(node_id)
         if lease_cell is None or advert is None:
             return None
         same_advert = old is not None and old.advert.hash == advert.hash
         try:
-            lease = LeaseBody.from_map(lease_cell.body)
+            lease = LeaseBody.from_map(lease_cell.body, lease_cell.proof)
         except RemoteProtocolError:
             return None  # relayed, but nothing that could be shown
-        if lease_cell.proof is not None:
-            lease = replace(lease, proof=lease_cell.proof)  # the same, so that it is held once
         home = lease_cell.writer
         contact = derive_contact(
             lease,
@@ -193,7 +192,8 @@ def version_of(node_id: bytes, body: Mapping[str, Any], attested_by: str, state:
 
 
 def _same_state(old: LeaseBody, new: LeaseBody) -> bool:
-    return state_map(old) == state_map(new)
+    told = (old.state, old.deadline_ms, old.reason, old.successors)
+    return told == (new.state, new.deadline_ms, new.reason, new.successors)
 
 
 def _same(old: Entry, new: Entry) -> bool:

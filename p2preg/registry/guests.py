@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from p2preg.base.bounded import BoundedDict
 from p2preg.base.errors import Refused
 from p2preg.cells.cell import ADVERT, LEASE, Cell, lease_key, sign_cell
+from p2preg.cells.deadlines import Deadlines
 from p2preg.cells.held import HeldCells
 from p2preg.cells.lease import ATTACHED, GONE, LeaseBody, Proof
 from p2preg.cells.network import NetworkFile
@@ -38,12 +39,15 @@ class Guest:
     reason: str | None = None
     successors: tuple[bytes, ...] = ()
     load: dict[str, int] | None = None
-    load_published: float = 0.0
-    reminded: bool = False
 
     @property
     def lease_end_ms(self) -> int:
         return self.proof.seq + self.life_ms
+
+    @property
+    def proof_is_old_ms(self) -> int:
+        """When it is time for a new proof, and to say so if none comes."""
+        return self.lease_end_ms - int(PROVE_AGAIN_SHARE * self.life_ms) + 1
 
 
 @dataclass(slots=True)
@@ -90,6 +94,7 @@ class Guests:
         self._held = held
         self._epoch = epoch
         self._guests: dict[bytes, Guest] = {}
+        self._looks = Deadlines()  # when to look at a guest's proof
         self._life_ms = network.lives[LEASE]
         self._slots = Slots(min(network.slots, GUESTS_MAX))
         self._last_seq: BoundedDict[bytes, int] = BoundedDict(2 * GUESTS_MAX)
@@ -124,7 +129,7 @@ class Guests:
         guest.session = session
         guest.proof = proof
         guest.contact = ATTACHED
-        guest.reminded = False
+        self._looks.set(node_id, guest.proof_is_old_ms)
         return guest
 
     def adopt(self, lease: LeaseBody, node_id: bytes) -> Guest:
@@ -134,11 +139,26 @@ class Guests:
             lease.reason, tuple(lease.successors),
         )  # fmt: skip
         self._guests[node_id] = guest
+        self._looks.set(node_id, guest.lease_end_ms)
         return guest
 
     def forget(self, node_id: bytes) -> None:
         """No longer at home here; its slot stays occupied until its lease ends."""
         self._guests.pop(node_id, None)
+        self._looks.pop(node_id)
+
+    def unproven(self, now_ms: int) -> list[Guest]:
+        """Attached guests whose lease will end soon, each once for a proof; and forget those it has ended."""
+        due = []
+        for node_id in self._looks.pop_due(now_ms):
+            guest = self._guests[node_id]
+            if guest.lease_end_ms <= now_ms:
+                self.forget(node_id)
+                continue
+            self._looks.set(node_id, guest.lease_end_ms)
+            if guest.session is not None:
+                due.append(guest)
+        return due
 
     def declare(
         self, guest: Guest, state: str, deadline_ms: int | None, reason: str | None, successors: tuple[bytes, ...]

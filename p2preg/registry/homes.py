@@ -6,6 +6,7 @@ declaring the others' nodes dead (Eureka's self-preservation, with an end)."""
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -25,20 +26,15 @@ PATIENCE_SECONDS_MAX = 30.0  # what one stall of our own event loop can add (Lif
 
 @dataclass(slots=True)
 class Home:
-    """One registry, as heard from here. Seconds are of the local monotonic clock."""
+    """One registry, as heard from here. Seconds are of the local monotonic clock. `heard_until`: without patience."""
 
     since: float
     epoch: int = 0
     heard_at: float | None = None
+    heard_until: float = -math.inf
     interval: float = 5.0
     farewell: bool = False
     best: deque[tuple[float, float]] = field(default_factory=deque)  # (receipt, delay), delays rising
-
-    def deadline(self) -> float:
-        """Until when it counts as heard."""
-        if self.heard_at is None or self.farewell:
-            return -1.0
-        return self.heard_at + HEARD_INTERVALS * self.interval
 
 
 class Homes:
@@ -48,18 +44,20 @@ class Homes:
         self.own = own
         self.own_epoch = own_epoch
         self._homes: dict[bytes, Home] = {}
-        self._heard: dict[bytes, None] = {}  # the verdict: of the last tick, or of a batch since
+        self._silent: dict[bytes, None] = {}  # the verdict: of the last tick, or of a batch since
         self._patience_until = now
         self._patience = 0.0
         self._preserving_since: float | None = None
         self._may_preserve = True
-        self._recent: dict[bytes, float] = {}  # homes heard in the last 10 min, with when
 
     def add(self, registry: bytes, epoch: int, now: float) -> bool:
         """A held registry cell says `epoch`. True when the epoch is greater than what was known."""
         if registry == self.own:
             return False
-        home = self._homes.setdefault(registry, Home(since=now))
+        home = self._homes.get(registry)
+        if home is None:
+            home = self._homes[registry] = Home(since=now)
+            self._silent[registry] = None
         if epoch <= home.epoch:
             return False
         home.epoch = epoch
@@ -69,8 +67,7 @@ class Homes:
     def remove(self, registry: bytes) -> None:
         """The registry is no longer held."""
         self._homes.pop(registry, None)
-        self._heard.pop(registry, None)
-        self._recent.pop(registry, None)
+        self._silent.pop(registry, None)
 
     def epoch(self, registry: bytes) -> int:
         """The greatest epoch known of a registry; 0 when none is."""
@@ -99,11 +96,12 @@ class Homes:
         home.farewell = interval_ms == 0
         home.interval = max(interval_ms / 1000, 0.1)
         home.heard_at = now
-        self._recent[registry] = now
         if home.farewell:
-            self._heard.pop(registry, None)
+            home.heard_until = -math.inf
+            self._silent[registry] = None
         else:
-            self._heard[registry] = None
+            home.heard_until = now + HEARD_INTERVALS * home.interval
+            self._silent.pop(registry, None)
         return True
 
     @staticmethod
@@ -126,40 +124,41 @@ class Homes:
 
     def heard(self, registry: bytes, now: float) -> bool:
         """Whether the registry is heard right now, with the patience that our own stalls call for."""
-        if registry == self.own:
-            return True
         home = self._homes.get(registry)
-        if home is None:
-            return False
-        patience = self._patience if now < self._patience_until + HEARD_INTERVALS * home.interval else 0.0
-        return now <= home.deadline() + patience
+        return registry == self.own or (home is not None and self._is_heard(home, now))
+
+    def _is_heard(self, home: Home, now: float) -> bool:
+        is_patient = now < self._patience_until + HEARD_INTERVALS * home.interval
+        return now <= home.heard_until + (self._patience if is_patient else 0.0)
+
+    def _silent_at(self, now: float) -> dict[bytes, None]:
+        return {
+            registry: None
+            for registry, home in self._homes.items()
+            if now > home.heard_until and not self._is_heard(home, now)
+        }
+
+    def has_fallen_silent(self, registry: bytes, now: float) -> bool:
+        """Whether it was heard before, and is not now."""
+        home = self._homes.get(registry)
+        return home is not None and home.heard_at is not None and not self._is_heard(home, now)
 
     def counts_as_heard(self, registry: bytes) -> bool:
         """The verdict by which contact is derived. It turns to silent only in `tick`, which judges all homes together
         and so knows whether it is we who are cut off."""
-        return registry == self.own or registry in self._heard
+        return registry == self.own or (registry in self._homes and registry not in self._silent)
 
     def tick(self, now: float) -> list[bytes]:
         """The registries whose verdict changed since the last tick, for their nodes' contact to be derived anew.
         Also decides whether we are cut off; when that changes, every registry is returned."""
-        heard = {registry: None for registry in self._homes if self.heard(registry, now)}
-        changed = [registry for registry in self._homes if (registry in heard) != (registry in self._heard)]
-        self._heard = heard
-        for registry, at in list(self._recent.items()):
-            if now - at > RECENT_SECONDS:
-                del self._recent[registry]
+        before, self._silent = self._silent, self._silent_at(now)
+        changed = [registry for registry in before | self._silent if (registry in before) != (registry in self._silent)]
         was = self.preserving
         self._judge_preserving(now)
         return list(self._homes) if was != self.preserving else changed
 
     def _judge_preserving(self, now: float) -> None:
-        silent = [
-            registry
-            for registry in self._recent
-            if registry not in self._heard and registry in self._homes and not self._homes[registry].farewell
-        ]
-        many = len(silent) >= PRESERVING_HOMES_MIN and len(silent) > PRESERVING_SHARE * len(self._recent)
-        if not many:
+        if not self._has_lost_many(now):
             self._preserving_since = None
             self._may_preserve = True
         elif self._may_preserve and self._preserving_since is None:
@@ -168,6 +167,19 @@ class Homes:
         elif self._preserving_since is not None and now - self._preserving_since > PRESERVING_SECONDS_MAX:
             self._preserving_since = None
 
+    def _has_lost_many(self, now: float) -> bool:
+        """Whether many of those that were heard in the last ten minutes are silent, without a farewell."""
+        if len(self._silent) < PRESERVING_HOMES_MIN:
+            return False
+        heard_since = now - RECENT_SECONDS
+        recent = {
+            registry: home
+            for registry, home in self._homes.items()
+            if home.heard_at is not None and home.heard_at >= heard_since
+        }
+        lost = sum(not home.farewell for registry, home in recent.items() if registry in self._silent)
+        return lost >= PRESERVING_HOMES_MIN and lost > PRESERVING_SHARE * len(recent)
+
     @property
     def preserving(self) -> bool:
         """Whether this registry assumes that it is cut off, and leaves `live` what was live."""
@@ -175,8 +187,9 @@ class Homes:
 
     def isolated(self, now: float) -> bool:
         """Whether it hears less than half of the registries that it knows and that said no farewell."""
-        present = [registry for registry, home in self._homes.items() if not home.farewell]
-        return len(present) > 0 and 2 * sum(self.heard(registry, now) for registry in present) < len(present)
+        silent = self._silent_at(now)
+        absent = sum(self._homes[registry].farewell for registry in silent)
+        return 2 * (len(self._homes) - len(silent)) < len(self._homes) - absent
 
     def heartbeat_age(self, registry: bytes, now: float) -> float | None:
         """Seconds since the registry's last sign of life; None before the first. 0 for ourselves."""
@@ -188,6 +201,6 @@ class Homes:
     def freshness(self, now: float) -> tuple[int, int, float]:
         """Known registries and heard ones, ourselves among both, and the greatest age of a heartbeat in seconds;
         one that was never heard counts from when it became known."""
-        fresh = 1 + sum(self.heard(registry, now) for registry in self._homes)
+        fresh = 1 + len(self._homes) - len(self._silent_at(now))
         ages = [now - (home.since if home.heard_at is None else home.heard_at) for home in self._homes.values()]
         return 1 + len(self._homes), fresh, max(ages, default=0.0)

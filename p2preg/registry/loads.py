@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any
 
 from p2preg.registry.directory import Directory
@@ -38,6 +39,7 @@ class Loads:
         self._emit = emit
         self._refresh = refresh
         self._counter = 0
+        self._published: dict[bytes, float] = {}  # guests with a load, that of which was told longest ago first
 
     def take(self, guest: Guest, report: LoadReport, now: float, now_ms: int) -> None:
         """A guest says how busy it is."""
@@ -46,9 +48,16 @@ class Loads:
 
     def refresh_due(self, now: float, now_ms: int) -> None:
         """Publish again what would end otherwise."""
-        for guest in self._guests:
-            if guest.load and guest.session is not None and now - guest.load_published > PAGE_REFRESH_SECONDS:
+        before = now - PAGE_REFRESH_SECONDS
+        for node_id in list(takewhile(lambda node_id: self._published[node_id] < before, self._published)):
+            del self._published[node_id]
+            guest = self._guests.get(node_id)
+            if guest is None or not guest.load:
+                continue
+            if guest.session is not None:
                 self._publish(guest, guest.load, now, now_ms)
+            else:
+                self._published[node_id] = now  # it may come back
 
     def publish_again(self, now: float, now_ms: int) -> None:
         """Somebody may have missed the pages so far."""
@@ -72,7 +81,8 @@ class Loads:
             self._refresh(page.subject)
 
     def _publish(self, guest: Guest, body: dict[str, int], now: float, now_ms: int) -> None:
-        guest.load_published = now
+        self._published.pop(guest.node_id, None)
+        self._published[guest.node_id] = now
         self._counter += 1
         load = LoadPage(self._own_id, (self._epoch, self._counter), body, now, _age_s(body, now_ms))
         if self._directory.put_load(guest.node_id, load):

@@ -14,7 +14,7 @@ from p2preg.cells.lease import ATTACHED, GONE, LOST, LeaseBody, Proof
 from p2preg.cells.network import NetworkFile
 from p2preg.registry import params, results
 from p2preg.registry.descriptions import REPUBLISH_MS, Descriptions
-from p2preg.registry.guests import PROVE_AGAIN_SHARE, Guest, Guests
+from p2preg.registry.guests import Guest, Guests
 from p2preg.registry.limits import REASON_MAX
 from p2preg.registry.requests import invalid_params
 from p2preg.registry.sessions import PROOF_AGE_MS_MAX, Gate, Login, Session, stale_proof
@@ -47,7 +47,7 @@ class Registration:
         self._gate = gate
         self._network = network
         self._own = registry_id
-        self._descriptions = Descriptions(guests, held, network, registry_id)
+        self._descriptions = Descriptions(guests, held, network, registry_id, gate.verify)
         self._epoch = epoch
 
     # --- writes ---------------------------------------------------------------------------------------------
@@ -184,8 +184,10 @@ class Registration:
 
     def leftover(self, node_id: bytes, now_ms: int) -> Cell | None:
         """`gone` for a node whose current lease is ours and of an earlier epoch; None for any other."""
+        if self.guests.get(node_id) is not None or not self._held.leases_at(node_id, self._own):
+            return None
         held = self._held.current_lease(node_id)
-        if held is None or held.writer != self._own or self.guests.get(node_id) is not None:
+        if held is None or held.writer != self._own:
             return None
         lease = read_lease(held)
         if lease is None or lease.epoch >= self._epoch or lease.contact == GONE:
@@ -201,23 +203,10 @@ class Registration:
                 cells.append(self.guests.advert(guest.node_id, held.body, now_ms))
         return cells
 
-    def unproven(self, now_ms: int) -> list[Guest]:
-        """Attached guests whose lease will end soon and that were not reminded yet; and forget those it has ended."""
-        due = []
-        for guest in self.guests:
-            left = guest.lease_end_ms - now_ms
-            if left <= 0:
-                self.guests.forget(guest.node_id)
-            elif left < PROVE_AGAIN_SHARE * guest.life_ms and not guest.reminded and guest.session is not None:
-                guest.reminded = True
-                due.append(guest)
-        return due
-
     def note_leases(self, node_id: bytes) -> None:
         """Keep the slots of our own held leases of a node from being given to another."""
-        for lease in self._held.leases_of(node_id):
-            if lease.writer == self._own:
-                self.guests.note(lease)
+        for lease in self._held.leases_at(node_id, self._own):
+            self.guests.note(lease)
 
     def outranked(self, guest: Guest) -> bool:
         """Whether the node has proven its presence elsewhere since."""
@@ -320,7 +309,7 @@ def read_lease(cell: Cell | None) -> LeaseBody | None:
     if cell is None:
         return None
     try:
-        return LeaseBody.from_map(cell.body)
+        return LeaseBody.from_map(cell.body, cell.proof)
     except RemoteProtocolError:
         return None
 

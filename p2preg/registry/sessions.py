@@ -9,7 +9,7 @@ from typing import Literal
 from p2preg.base.errors import Refused
 from p2preg.cells.lease import Proof
 from p2preg.crypto.presence import LOGIN, PRESENCE, proof_message
-from p2preg.crypto.verify import SignatureCheck, is_identity, verify
+from p2preg.crypto.verify import SignatureCheck, Verifier, is_identity
 from p2preg.registry.limits import KEYS_PER_SESSION_MAX
 
 Role = Literal["node", "client"]
@@ -72,7 +72,8 @@ class Login:
 class Gate:
     """Judges logins and renewed proofs for one registry."""
 
-    def __init__(self, registry_id: bytes, network: str, authorities: Authorities) -> None:
+    def __init__(self, registry_id: bytes, network: str, authorities: Authorities, verify: Verifier) -> None:
+        self.verify = verify
         self._registry_id = registry_id
         self._network = network
         self._authorities = authorities
@@ -114,9 +115,8 @@ class Gate:
         message = proof_message(
             prefix, self._network, login.authority, self._registry_id, session.nonce, login.seq
         )
-        if not is_identity(login.public_key) or not verify(
-            SignatureCheck(login.public_key, message, login.signature)
-        ):
+        claim = SignatureCheck(login.public_key, message, login.signature)
+        if not is_identity(login.public_key) or not self.verify(claim):
             raise Refused(
                 -32001,
                 "auth.bad_signature",

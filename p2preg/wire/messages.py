@@ -99,7 +99,8 @@ class ForwardJoin(Message, frozen=True, tag=21):
 
 
 class Neighbor(Message, frozen=True, tag=22):
-    """Ask for a place in the receiver's active view. `priority` 1: the sender has no other; 2: ring neighbour."""
+    """Ask for a place in the receiver's active view. `priority` 1: the sender has no other; 2: ring neighbour; 3: a
+    place for a near peer."""
 
     priority: U8
 

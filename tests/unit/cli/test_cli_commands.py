@@ -58,7 +58,7 @@ def command_names() -> list[str]:
 
 
 def test_all_commands_are_there() -> None:
-    wanted = "node demo keygen network sponsor info peers list watch get explain select facets qos register"
+    wanted = "node demo keygen network sponsor info peers list watch get explain select facets qos register sim"
     assert sorted(command_names()) == sorted(wanted.split())
 
 

@@ -11,7 +11,7 @@ from p2preg.base.errors import ConfigError, RemoteProtocolError
 from p2preg.base.limits import HALF_OPEN_MAX, HANDSHAKES_PER_PREFIX_MAX
 from p2preg.net.config import LinkConfig
 from p2preg.net.link import Link
-from p2preg.net.listener import HalfOpen, Listener, address_of, open_listeners
+from p2preg.net.listener import HalfOpen, Listener, address_of, listening
 
 
 def test_one_prefix_cannot_take_all_places() -> None:
@@ -48,11 +48,12 @@ async def _never(link: Link) -> None:
 
 
 async def test_an_address_in_use_is_the_operators_error_and_nothing_stays_open() -> None:
-    (listener,) = await open_listeners([Address("127.0.0.1", 0)])
-    taken = address_of(listener)
-    with pytest.raises(ConfigError, match=f"cannot listen on {taken}"):
-        await open_listeners([Address("127.0.0.1", 0), taken])
-    await listener.aclose()
+    async with listening([Address("127.0.0.1", 0)]) as (listener,):
+        taken = address_of(listener)
+        with pytest.raises(ConfigError, match=f"cannot listen on {taken}"):
+            async with listening([Address("127.0.0.1", 0), taken]):
+                raise AssertionError("both were opened")
+    assert listener.socket.fileno() == -1
 
 
 class Exhausted:

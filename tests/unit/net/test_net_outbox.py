@@ -5,9 +5,9 @@ import pytest
 from p2preg.base.errors import LocalProtocolError
 from p2preg.base.limits import FRAME_BYTES_MAX, OUTBOX_BYTES_MAX, OUTBOX_MESSAGES_MAX
 from p2preg.net.frames import Traffic
-from p2preg.net.outbox import Outbox
 from p2preg.wire.framing import FrameReader
 from p2preg.wire.messages import Gossip, IHave, Message, Ping, Prune, Shuffle, decode_message
+from p2preg.wire.outbox import Outbox
 
 PRUNE = Prune([])
 IHAVE = IHave([])

@@ -117,8 +117,8 @@ def test_a_wish_for_a_link_is_answered_at_once_or_by_the_outcome_of_one_dial() -
     assert known.dial_failed("a:1", ALICE, "no", 0.1) == ["overlay", "dht"]
     assert known.dial_failed("a:1", ALICE, "no", 0.2) == []
     assert known.connect("dht", ALICE, 0.2) == ConnectFailed(ALICE), "too soon after the failure"
-    known.up(contact(ALICE, "a:1"), True, "a:1", 1.0)
-    assert known.connect("dht", ALICE, 1.0) == PeerUp(ALICE, True)
+    known.up(contact(ALICE, "a:1"), True, "a:1", 1.0, 0.02)
+    assert known.connect("dht", ALICE, 1.0) == PeerUp(ALICE, True, 0.02)
 
 
 def test_a_seed_that_was_reached_by_another_name_has_answered() -> None:

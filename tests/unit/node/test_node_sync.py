@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from p2preg.base.limits import RECONCILE_SESSIONS_MAX
-from p2preg.node.sync import AGAIN_SECONDS, IN_VAIN_SECONDS, RESULTS_MAX, SyncStatus
+from p2preg.node.sync import AGAIN_SECONDS, IN_VAIN_SECONDS, RESULTS_MAX, UNKNOWN_SECONDS, SyncStatus
 
 ALICE, BOB, CAROL = b"a" * 32, b"b" * 32, b"c" * 32
 INTERVAL = 30.0
@@ -29,7 +29,7 @@ def session(sync: SyncStatus, now: float, ok: bool = True, repaired: int = 0) ->
 def test_the_first_peer_is_asked_at_once_and_then_a_second_one() -> None:
     sync = status(ALICE, BOB)
     first = session(sync, 0.0)
-    assert sync.next_at() == AGAIN_SECONDS
+    assert sync.next_at == AGAIN_SECONDS
     assert not sync.synced(0.0, has_peers=True)
     assert session(sync, AGAIN_SECONDS) != first
     assert sync.synced(1.0, has_peers=True)
@@ -39,12 +39,12 @@ def test_once_synced_a_session_takes_place_every_30_s_give_or_take_a_half() -> N
     sync, now = status(ALICE, BOB), 0.0
     for _ in range(3):
         session(sync, now)
-        now = sync.next_at()
+        now = sync.next_at
     pauses = []
     for _ in range(200):
         session(sync, now)
-        pauses.append(sync.next_at() - now)
-        now = sync.next_at()
+        pauses.append(sync.next_at - now)
+        now = sync.next_at
     assert INTERVAL / 2 <= min(pauses) < 17.0
     assert 43.0 < max(pauses) <= INTERVAL * 1.5
 
@@ -60,7 +60,7 @@ def test_a_repair_is_followed_by_another_session_and_means_not_synced() -> None:
     session(sync, 0.0)
     session(sync, 1.0, repaired=3)
     assert not sync.synced(1.0, has_peers=True)
-    assert sync.next_at() == 1.0 + AGAIN_SECONDS
+    assert sync.next_at == 1.0 + AGAIN_SECONDS
     session(sync, 2.0)
     session(sync, 3.0)
     assert sync.synced(3.0, has_peers=True)
@@ -84,7 +84,7 @@ def test_whoever_has_no_peers_is_synced_and_whoever_reached_none_is_not_for_half
 def test_with_nobody_to_ask_it_looks_again_soon() -> None:
     sync = status()
     assert sync.due(5.0) is None
-    assert sync.next_at() == 5.0 + AGAIN_SECONDS
+    assert sync.next_at == 5.0 + AGAIN_SECONDS
 
 
 def test_a_peer_is_not_asked_twice_at_a_time() -> None:
@@ -112,10 +112,10 @@ def test_something_missed_brings_the_next_session_forward_but_not_on_top_of_the_
     sync = status(ALICE)
     session(sync, 0.0)
     sync.soon(0.1)
-    assert sync.next_at() == AGAIN_SECONDS
+    assert sync.next_at == AGAIN_SECONDS
     session(sync, AGAIN_SECONDS)
     sync.soon(10.0)
-    assert sync.next_at() == 10.0
+    assert sync.next_at == 10.0
 
 
 def test_the_results_of_many_peers_are_forgotten_in_the_end() -> None:
@@ -123,3 +123,46 @@ def test_the_results_of_many_peers_are_forgotten_in_the_end() -> None:
     for number in range(RESULTS_MAX + 5):
         sync.ended(number.to_bytes(32), True, 0, float(number))
     assert len(sync._clean) == RESULTS_MAX
+
+
+def test_a_session_that_failed_is_made_up_for_with_another_peer_ever_more_slowly() -> None:
+    sync, now = status(ALICE, BOB), 0.0
+    for _ in range(3):
+        session(sync, now)
+        now = sync.next_at
+    sync.soon(now := sync.next_at - 10.0)  # before that, all is well
+    pauses = []
+    for _ in range(8):
+        session(sync, now, ok=False)
+        pauses.append(sync.next_at - now)
+        now = sync.next_at
+    assert pauses[:3] == [2 * AGAIN_SECONDS, 4 * AGAIN_SECONDS, 8 * AGAIN_SECONDS]
+    assert max(pauses) <= 32 * AGAIN_SECONDS
+    session(sync, now)
+    assert sync.next_at - now >= INTERVAL / 2
+
+
+def test_a_peer_whose_sessions_fail_is_not_asked_before_the_others() -> None:
+    sync, now, asked = status(ALICE, BOB, CAROL), 0.0, list[bytes]()
+    for _ in range(300):
+        peer = sync.due(now)
+        assert peer is not None
+        asked.append(peer)
+        sync.ended(peer, peer != ALICE, 0, now)
+        now = sync.next_at
+    assert 60 < asked.count(ALICE) < 140
+
+
+def test_batches_of_registries_that_are_not_held_bring_a_session_every_10_s_at_most() -> None:
+    sync, now = status(ALICE, BOB), 0.0
+    for _ in range(3):
+        session(sync, now)
+        now = sync.next_at
+    now -= 14.0
+    sync.met_unknown(now)
+    assert sync.next_at == now
+    session(sync, now)
+    sync.met_unknown(now + UNKNOWN_SECONDS - 1)
+    assert sync.next_at >= now + INTERVAL / 2
+    sync.met_unknown(now + UNKNOWN_SECONDS)
+    assert sync.next_at == now + UNKNOWN_SECONDS

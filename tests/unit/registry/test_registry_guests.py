@@ -12,7 +12,7 @@ from p2preg.cells.held import HeldCells
 from p2preg.cells.lease import ATTACHED, GONE, LOST, LeaseBody, Proof
 from p2preg.cells.network import NetworkFile
 from p2preg.crypto.keys import IdentityKey
-from p2preg.registry.guests import SUPERSEDED_MAX, Guests, Slots
+from p2preg.registry.guests import PROVE_AGAIN_SHARE, SUPERSEDED_MAX, Guests, Slots
 
 T = 1_800_000_000_000
 LIFE = 30 * 60_000
@@ -200,3 +200,38 @@ def test_after_the_clock_was_set_back_by_more_than_a_life_no_lease_is_written_in
     guest.proof = proof(ALICE, T + LIFE + 2)
     assert guests.can_write(guest, T + 5)
     assert guests.lease(guest, T + 5).seq == T + 2 * LIFE + 1
+
+
+# --- proofs that grow old -------------------------------------------------------------------------------------
+
+
+def test_a_guest_is_asked_for_a_proof_once_when_its_lease_is_to_end_and_forgotten_when_it_has() -> None:
+    guests, _ = home()
+    attach(guests, ALICE)
+    old = T + LIFE - int(PROVE_AGAIN_SHARE * LIFE)
+    assert guests.unproven(old) == []
+    assert [guest.node_id for guest in guests.unproven(old + 1)] == [ALICE.public]
+    assert guests.unproven(T + LIFE - 1) == []
+    assert guests.get(ALICE.public) is not None
+    assert guests.unproven(T + LIFE) == []
+    assert guests.get(ALICE.public) is None
+
+
+def test_a_new_proof_puts_the_question_off() -> None:
+    guests, _ = home()
+    attach(guests, ALICE)
+    attach(guests, ALICE, seq=T + 600_000, now_ms=T + 600_000)
+    old = T + LIFE - int(PROVE_AGAIN_SHARE * LIFE)
+    assert guests.unproven(old + 1) == []
+    assert [guest.node_id for guest in guests.unproven(old + 600_001)] == [ALICE.public]
+
+
+def test_a_guest_whose_socket_is_gone_is_asked_nothing() -> None:
+    guests, _ = home()
+    attach(guests, ALICE)
+    guest = guests.get(ALICE.public)
+    assert guest is not None
+    guest.session = None
+    assert guests.unproven(T + LIFE - 1) == []
+    guests.forget(ALICE.public)
+    assert guests.unproven(T + LIFE) == []

@@ -213,3 +213,12 @@ def test_a_home_that_sends_batches_without_end_is_remembered_by_one_delay_a_seco
         world.hear(ALICE, 100.0 + number / 100, late=number / 1_000_000)
     assert len(world.homes._homes[ALICE].best) <= 31
     assert world.homes._homes[ALICE].best[0] == (100.0, 0.0)
+
+
+def test_who_was_never_heard_has_not_fallen_silent() -> None:
+    world = World(ALICE, BOB)
+    world.hear(ALICE, 100.0)
+    assert not world.homes.has_fallen_silent(ALICE, 115.0)
+    assert world.homes.has_fallen_silent(ALICE, 115.1)
+    assert not world.homes.has_fallen_silent(BOB, 1_000.0)
+    assert not world.homes.has_fallen_silent(OWN, 1_000.0)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from enum import IntEnum
+from typing import Protocol
 
-from p2preg.net.frames import Traffic
 from p2preg.wire.framing import frame
 from p2preg.wire.messages import Gossip, Hello, IHave, Message, Ping, Pong, encode_message
 
@@ -34,13 +34,20 @@ _LANES: dict[type[Message], Lane] = {
 }
 
 
+class Drops(Protocol):
+    """Where is counted what a full outbox let go."""
+
+    announcements_dropped: int
+    gossip_dropped: int
+
+
 class Outbox:
     """Frames by lane, at most `bytes_max` bytes and `messages_max` of them together."""
 
-    def __init__(self, bytes_max: int, messages_max: int, traffic: Traffic) -> None:
+    def __init__(self, bytes_max: int, messages_max: int, drops: Drops) -> None:
         self._bytes_max = bytes_max
         self._messages_max = messages_max
-        self._traffic = traffic
+        self._drops = drops
         self._lanes: dict[Lane, deque[bytes]] = {lane: deque() for lane in Lane}
         self._bytes = 0
 
@@ -100,6 +107,6 @@ class Outbox:
 
     def _count_dropped(self, lane: Lane) -> None:
         if lane is Lane.ANNOUNCEMENT:
-            self._traffic.announcements_dropped += 1
+            self._drops.announcements_dropped += 1
         elif lane is Lane.GOSSIP:
-            self._traffic.gossip_dropped += 1
+            self._drops.gossip_dropped += 1
