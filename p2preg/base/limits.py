@@ -49,8 +49,8 @@ DHT_FAILURES_MAX = 1_024  # peers that failed lately; the oldest is forgotten, a
 DHT_ANCHORS_MAX = 64  # contacts of the last run tried at bootstrap; the rest are not used
 LOOKUPS_MAX = 4  # at a time, besides one for upkeep; a further lookup waits
 LOOKUPS_WAITING_MAX = 64  # a further lookup is refused: it ends at once, with nothing found
-LOOKUP_REQUESTS_MAX = 100  # per lookup; an honest one needs about 25. Then it ends with what has answered
-LOOKUP_CANDIDATES_MAX = 200  # per lookup, twice the requests; the farthest that was not asked goes
+LOOKUP_REQUESTS_MAX = 100  # per lookup, in equal parts per path; an honest one needs 20 to 60. Then it just ends
+LOOKUP_CANDIDATES_MAX = 200  # per lookup, twice the requests; the farthest of its path that was not asked goes
 NODES_BYTES_MAX = 60_000  # cells in one Nodes, so that it fits a frame; the farthest are left out
 
 # --- broadcast ----------------------------------------------------------------------------------------------

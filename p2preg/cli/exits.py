@@ -8,6 +8,7 @@ USAGE = 2
 UNREACHABLE = 3
 KEY_IN_USE = 4
 STORAGE = 5
+BROKEN = 6
 INTERRUPTED = 130
 
 MEANINGS = {
@@ -17,6 +18,7 @@ MEANINGS = {
     UNREACHABLE: "no registry could be reached, or the connection was lost",
     KEY_IN_USE: "another process uses the same key",
     STORAGE: "the data directory cannot be read or written (p2preg node)",
+    BROKEN: "a simulated network broke a promise (p2preg sim)",
     INTERRUPTED: "Ctrl-C, where there was nothing to end cleanly",
 }
 

@@ -20,11 +20,13 @@ from p2preg.cli import (
     quality,
     registering,
     selecting,
+    simulating,
     watching,
 )
 
 COMMANDS = (
-    node, demo, keygen, network, info, listing, watching, getting, explaining, selecting, facets, quality, registering,
+    node, demo, simulating, keygen, network, info, listing, watching, getting, explaining, selecting, facets, quality,
+    registering,
 )  # fmt: skip
 EPILOG = f"""\
 {exits.table()}

@@ -13,7 +13,7 @@ import msgspec
 from p2preg.base.errors import Refused
 from p2preg.crypto.keys import IdentityKey
 from p2preg.crypto.presence import LOGIN, PRESENCE, hello_message, proof_message
-from p2preg.crypto.verify import SignatureCheck, verify
+from p2preg.crypto.verify import SignatureCheck
 from p2preg.registry.effects import Fail, Notify, Reply
 from p2preg.registry.events import Call, SessionClosed, SessionHeard, SessionOpened, SessionSilent, SessionWritable
 from p2preg.sim.clock import Agenda
@@ -190,7 +190,8 @@ class SimClient:
         self.server_nonce = bytes.fromhex(result["server_nonce"])
         self.network = result["network"]
         said = hello_message(self.network, self.host.id, self.nonce, self.server_nonce)
-        assert verify(SignatureCheck(self.host.id, said, bytes.fromhex(result["signature"]))), "not this registry"
+        claim = SignatureCheck(self.host.id, said, bytes.fromhex(result["signature"]))
+        assert self.host.reading.verify(claim), "not this registry"
 
     def hello(self) -> dict[str, Any]:
         result: dict[str, Any] = self.call("session.hello", **self.hello_params())

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from p2preg.cells.cell import Cell
 from p2preg.sim.clock import Agenda
 
+WRITE_SECONDS = 0.001  # of a disk with nothing else to do
+
+Snapshot = tuple[dict[bytes, Cell], dict[str, bytes]]  # cells and values
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Write:
@@ -17,13 +21,17 @@ class _Write:
 
 
 class Disk:
-    """Writes become durable in their order, `delay` seconds after they came."""
+    """Writes become durable in their order, `delay` seconds after they came. `on_failure`: called when it is full and
+    something is to be written. `lost`: how many writes crashes took."""
 
-    def __init__(self, agenda: Agenda, delay: float) -> None:
+    def __init__(self, agenda: Agenda, delay: float, on_failure: Callable[[], None] = lambda: None) -> None:
         self.delay = delay
+        self.is_full = False
+        self.lost = 0
         self.cells: dict[bytes, Cell] = {}  # durable
         self.values: dict[str, bytes] = {}  # durable
         self._agenda = agenda
+        self._on_failure = on_failure
         self._queue: deque[_Write] = deque()
         self._free_at = 0.0
 
@@ -48,8 +56,19 @@ class Disk:
     def crash(self) -> int:
         """Lose what is not durable yet; how many writes that were."""
         lost = len(self._queue)
+        self.lost += lost
         self._queue.clear()
         return lost
+
+    def snapshot(self) -> Snapshot:
+        """A backup."""
+        return dict(self.cells), dict(self.values)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Put a backup in the place of what is there, while no process runs."""
+        self.wipe()
+        self.cells.update(snapshot[0])
+        self.values.update(snapshot[1])
 
     def wipe(self) -> None:
         """Lose everything."""
@@ -67,7 +86,11 @@ class Disk:
         self._agenda.at(self._free_at, self._finish, pending)
 
     def _finish(self, pending: _Write) -> None:
-        if self._queue and self._queue[0] is pending:  # a crash may have taken it
+        if not self._queue or self._queue[0] is not pending:
+            return  # a crash has taken it
+        if self.is_full:
+            self._on_failure()
+        else:
             self._queue.popleft()
             pending.write()
             if pending.on_durable is not None:

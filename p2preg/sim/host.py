@@ -23,18 +23,17 @@ from p2preg.node.contacts import read_table
 from p2preg.node.core import NodeCore
 from p2preg.node.effects import CloseLink, Dial, Forget, Halt, Log, Persist, Store, Verify
 from p2preg.node.events import Shutdown, Stored, Verified
+from p2preg.node.reading import Reading
 from p2preg.registry.effects import Fail, Notify, Reply
 from p2preg.registry.events import Stopping
-from p2preg.sim.clock import Agenda, WallClock
-from p2preg.sim.disk import Disk
-from p2preg.sim.network import Network
+from p2preg.sim.clock import Agenda, MonotonicClock, WallClock
+from p2preg.sim.disk import WRITE_SECONDS, Disk
+from p2preg.sim.links import Access
 from p2preg.sim.trace import Trace
 from p2preg.wire.messages import Hello, Message
 
-OFFLOAD_CHECKS_MIN = 16  # longer lists of signatures take a while, in a thread: see net.driver
-OFFLOAD_SECONDS = 0.002
+VERIFY_SECONDS = 0.002  # of a thread, for a list of signatures: wild guess
 
-Verifier = Callable[[SignatureCheck], bool]
 Answer = Reply | Fail | Notify
 
 
@@ -49,9 +48,9 @@ class Host:
         config: NodeConfig,
         rng: Random,
         agenda: Agenda,
-        network: Network,
+        network: Access,
         trace: Trace,
-        verify_one: Verifier,
+        reading: Reading,
         after_event: Callable[[Host], None],
     ) -> None:
         self.name = name
@@ -60,7 +59,8 @@ class Host:
         self.authority = config.registry.authorities.names[0]
         self.incarnation = 0
         self.clock = WallClock(agenda)
-        self.disk = Disk(agenda, delay=0.001)
+        self.monotonic = MonotonicClock(agenda, rng.randrange(1 << 20))
+        self.disk = Disk(agenda, WRITE_SECONDS, on_failure=self._on_disk_failure)
         self.logged: deque[tuple[float, Log]] = deque(maxlen=1_000)
         self.halted: str | None = None
         self.sessions: dict[int, Callable[[Answer], None]] = {}
@@ -73,13 +73,13 @@ class Host:
         self._agenda = agenda
         self._network = network
         self._trace = trace
-        self._verify_one = verify_one
+        self.reading = reading
         self._after_event = after_event
         self._timers = TimerQueue()
         self._inbox: deque[object] = deque()
-        self._urgent: deque[object] = deque()
         self._busy = False
         self._stalled_until = 0.0
+        self._event_seconds = 0.0
         self._wakes_at = math.inf
 
     def __repr__(self) -> str:
@@ -93,6 +93,11 @@ class Host:
     def node(self) -> NodeCore:
         assert self._node is not None, f"{self.name} is down"
         return self._node
+
+    @property
+    def now(self) -> float:
+        """By its monotonic clock, as its cores are told."""
+        return self.monotonic.now
 
     # --- its life -------------------------------------------------------------------------------------------
 
@@ -108,14 +113,14 @@ class Host:
             self,
             Random(self._rng.getrandbits(64)),
             epoch,
-            self._agenda.now,
+            self.now,
             self.clock.now_ms,
             list(self.disk.cells.values()),
-            self._verify_one,
+            self.reading,
         )
         self._network.attach(self)
         anchors = read_table(self.disk.values.get("routing_table", b""))
-        self._carry_out(self._node.start(anchors, self._agenda.now, self.clock.now_ms))
+        self._carry_out(self._node.start(anchors, self.now, self.clock.now_ms))
         self._turn()
 
     def crash(self, *, silent: bool = False) -> None:
@@ -126,7 +131,6 @@ class Host:
         self.incarnation += 1
         self._timers = TimerQueue()
         self._inbox.clear()
-        self._urgent.clear()
         self._stalled_until = 0.0
         self._wakes_at = math.inf
         self.sessions.clear()
@@ -146,6 +150,15 @@ class Host:
         self._stalled_until = max(self._stalled_until, self._agenda.now + seconds)
         self._agenda.at(self._stalled_until, self._resume, self.incarnation)
 
+    def slow_down(self, seconds: float) -> None:
+        """From now on its event loop takes so long for each event; 0: no time at all."""
+        self._event_seconds = seconds
+
+    def drift(self, parts_per_million: float) -> None:
+        """From now on its clocks gain so much."""
+        self.clock.drift(parts_per_million)
+        self.monotonic.drift(parts_per_million)
+
     # --- the loop -------------------------------------------------------------------------------------------
 
     def post(self, event: object) -> None:
@@ -158,34 +171,38 @@ class Host:
         if self._busy or self._agenda.now < self._stalled_until:
             return
         self._busy = True
-        while self._node is not None and (self._urgent or self._inbox):
-            self._handle(self._urgent.popleft() if self._urgent else self._inbox.popleft())
+        while self._inbox and self._node is not None:
+            self._handle(self._inbox.popleft())
+            if self._event_seconds:
+                self.stall(self._event_seconds)
+                break
         self._busy = False
-        self._sleep()
 
-    def _sleep(self) -> None:
-        """Ask to be woken for the next timer."""
-        deadline = self._timers.next_deadline()
-        if deadline < self._wakes_at:
-            self._wakes_at = deadline
-            self._agenda.at(deadline, self._wake, self.incarnation, deadline)
+    def _set_timer(self, timer: tuple[object, ...], at: float) -> None:
+        self._timers.set(timer, at)
+        if at < self._wakes_at:
+            self._sleep_until(at)
+
+    def _sleep_until(self, deadline: float) -> None:
+        self._wakes_at = deadline
+        if deadline < math.inf:
+            self._agenda.at(self.monotonic.when(deadline), self._wake, self.incarnation, deadline)
 
     def _wake(self, incarnation: int, deadline: float) -> None:
-        if incarnation == self.incarnation and deadline == self._wakes_at:
-            self._wakes_at = math.inf
+        if deadline == self._wakes_at:
             self._resume(incarnation)
 
     def _resume(self, incarnation: int) -> None:
         if incarnation != self.incarnation or self._agenda.now < self._stalled_until:
             return
         self._turn()
-        for timer in list(self._timers.pop_due(self._agenda.now)):
+        for timer in list(self._timers.pop_due(self.now)):
             self.post(Expired(timer))
-        self._sleep()
+        self._sleep_until(self._timers.next_deadline())
 
     def _handle(self, event: object) -> None:
         self._trace.note(self._agenda.now, self.name, event)
-        self._carry_out(self.node.handle(event, self._agenda.now, self.clock.now_ms))
+        self._carry_out(self.node.handle(event, self.monotonic.now, self.clock.now_ms))
         self._after_event(self)
 
     # --- carrying out ---------------------------------------------------------------------------------------
@@ -197,7 +214,7 @@ class Host:
                     assert isinstance(message, Message)
                     self._network.send(self, peer, message)
                 case Schedule(at, timer):
-                    self._timers.set(timer, at)
+                    self._set_timer(timer, at)
                 case Reply() | Fail() | Notify():
                     self._answer(effect)
                 case Store(token, cells):
@@ -225,15 +242,18 @@ class Host:
             take(effect)
 
     def _verify(self, token: int, checks: tuple[SignatureCheck, ...]) -> None:
-        verdict = Verified(token, [self._verify_one(check) for check in checks])
-        if len(checks) < OFFLOAD_CHECKS_MIN:
-            self._urgent.append(verdict)
-        else:
-            self._agenda.after(OFFLOAD_SECONDS, self._post_in, self.incarnation, verdict)
+        verdict = Verified(token, [self.reading.verify(check) for check in checks])
+        self._agenda.after(VERIFY_SECONDS, self._post_in, self.incarnation, verdict)
 
     def _post_in(self, incarnation: int, event: object) -> None:
         if incarnation == self.incarnation:
             self.post(event)
+
+    def _on_disk_failure(self) -> None:
+        """The disk refuses to write: the driver ends the process."""
+        if self.is_up:
+            self.halted = "the store cannot be written"
+            self.crash()
 
     def _halt(self, reason: str, incarnation: int) -> None:
         if incarnation == self.incarnation:

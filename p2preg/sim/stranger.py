@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from p2preg.base.events import Received
 from p2preg.cells.cell import REGISTRY, sign_cell
 from p2preg.cells.network import NetworkFile
 from p2preg.crypto.keys import IdentityKey
-from p2preg.node.events import LinkDown, LinkUp, MessageReceived
+from p2preg.node.events import LinkDown, LinkUp
 from p2preg.sim.clock import WallClock
 from p2preg.sim.host import Host
 from p2preg.sim.network import Network
@@ -47,7 +48,7 @@ class Stranger:
                 self.links[peer] = None
             case LinkDown(peer):
                 self.links.pop(peer, None)
-            case MessageReceived(_, message):
+            case Received(_, message):
                 self.heard = [*self.heard[1 - HEARD_MAX :], message]
 
     def hello(self) -> Hello:

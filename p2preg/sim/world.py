@@ -10,18 +10,22 @@ from typing import Any
 
 from p2preg.cells.network import NetworkFile
 from p2preg.crypto.keys import IdentityKey
+from p2preg.crypto.verify import verify
 from p2preg.node.config import NodeConfig
 from p2preg.registry.sessions import Authorities
 from p2preg.registry.surroundings import RegistrySettings
-from p2preg.sim.checks import check_host
+from p2preg.sim.checks import check_each, check_host
 from p2preg.sim.client import SimClient
 from p2preg.sim.clock import Agenda, WallClock
-from p2preg.sim.host import Host, Verifier
+from p2preg.sim.faults.hostile import Mouth, Twist
+from p2preg.sim.host import Host
+from p2preg.sim.links import Access
 from p2preg.sim.media import MediaNode
 from p2preg.sim.network import Network
+from p2preg.sim.reading import shared_reading
 from p2preg.sim.stranger import Stranger
 from p2preg.sim.trace import Trace
-from p2preg.sim.verifier import RememberingVerifier
+from p2preg.sim.verifier import QuickVerifier
 
 RPC_PORT = 8443
 LATENCY = (0.005, 0.05)  # seconds one way: within a continent
@@ -31,7 +35,8 @@ class World:
     """The same seed and the same calls give the same `trace.digest()`.
 
     `codec`: messages travel as bytes, so that what has no encoding is noticed. `check`: look at every invariant of a
-    registry after each of its events, which is slow. `verify_one`: by default each signature is checked once."""
+    registry after every so many events, which is slow; 0: never. `quick_signatures`: not Ed25519, but as hard to
+    forge."""
 
     def __init__(
         self,
@@ -40,8 +45,8 @@ class World:
         *,
         latency: tuple[float, float] = LATENCY,
         codec: bool = True,
-        check: bool = False,
-        verify_one: Verifier | None = None,
+        check: int = 0,
+        quick_signatures: bool = False,
     ) -> None:
         self.seed = seed
         self.network_file = network_file or NetworkFile.open("sim")
@@ -49,10 +54,12 @@ class World:
         self.trace = Trace()
         self.network = Network(self.agenda, self._rng("network"), latency, codec=codec)
         self.hosts: list[Host] = []
+        self.hostile: list[Host] = []
         self.nodes: list[MediaNode] = []
         self.strangers: list[Stranger] = []
-        self._verify_one = verify_one or RememberingVerifier()
-        self._after_event = check_host if check else _look_away
+        self._signatures = QuickVerifier() if quick_signatures else None
+        self.reading = shared_reading(self.network_file, self._signatures or verify)
+        self._after_event = check_each(check)
         self._sessions = itertools.count(1)
 
     @property
@@ -64,7 +71,8 @@ class World:
         return Random(f"{self.seed} {name}")
 
     def key(self, name: str) -> IdentityKey:
-        return IdentityKey(hashlib.sha256(f"{self.seed} {name}".encode()).digest())
+        seed = hashlib.sha256(f"{self.seed} {name}".encode()).digest()
+        return IdentityKey(seed) if self._signatures is None else self._signatures.key(seed)
 
     # --- who is there ---------------------------------------------------------------------------------------
 
@@ -73,30 +81,52 @@ class World:
     ) -> Host:
         """A registry that begins at `seeds`. `settings`: fields of its `NodeConfig` that differ from the default."""
         number = len(self.hosts)
-        name = f"registry {number}"
-        authority = f"registry-{number}.example:{RPC_PORT}"
+        endpoint = f"10.{number >> 8}.{number & 255}.1:4010"
+        host = self._make_host(f"registry {number}", endpoint, seeds, key, self.network, settings)
+        self.hosts.append(host)
+        if start:
+            host.start()
+        return host
+
+    def add_hostile(self, twist: type[Twist], *seeds: Host | str) -> tuple[Host, Twist]:
+        """A registry that does not keep to the protocol. It is none of `hosts`."""
+        number = len(self.hostile)
+        name = f"hostile {number}"
+        key = self.key(name)
+        lies = twist(key, self.network_file, WallClock(self.agenda), self._rng(f"{name} lies"))
+        host = self._make_host(name, f"10.254.{number}.1:4010", seeds, key, Mouth(self.network, lies), {})
+        self.hostile.append(host)
+        host.start()
+        return host, lies
+
+    def _make_host(
+        self,
+        name: str,
+        endpoint: str,
+        seeds: Iterable[Host | str],
+        key: IdentityKey | None,
+        network: Access,
+        settings: dict[str, Any],
+    ) -> Host:
+        authority = f"{name.replace(' ', '-')}.example:{RPC_PORT}"
         config = NodeConfig(
-            endpoints=(f"10.{number >> 8}.{number & 255}.1:4010",),
+            endpoints=(endpoint,),
             registry=RegistrySettings(f"ws://{authority}/", Authorities((authority,), RPC_PORT)),
             seeds=tuple(seed.endpoint if isinstance(seed, Host) else seed for seed in seeds),
             **settings,
         )
-        host = Host(
+        return Host(
             name,
             key or self.key(name),
             self.network_file,
             config,
             self._rng(name),
             self.agenda,
-            self.network,
+            network,
             self.trace,
-            self._verify_one,
+            self.reading,
             self._after_event,
         )
-        self.hosts.append(host)
-        if start:
-            host.start()
-        return host
 
     def add_registries(self, count: int, *, apart: float = 0.1) -> list[Host]:
         """So many registries, started `apart` seconds after each other, all with the first one for a seed."""
@@ -177,9 +207,7 @@ class World:
 
     def run(self, seconds: float) -> None:
         """Let so much time pass."""
-        until = self.agenda.now + seconds
-        while self.agenda.step(until):
-            pass
+        self.agenda.run(self.agenda.now + seconds)
 
     def run_until(self, condition: Callable[[], object], within: float) -> float:
         """Let time pass until `condition` holds; how many seconds that took. `AssertionError` when it does not come
@@ -194,7 +222,3 @@ class World:
         """Every invariant of every registry that runs."""
         for host in self.running:
             check_host(host)
-
-
-def _look_away(host: Host) -> None:
-    pass

@@ -16,7 +16,7 @@ def test_registries_that_know_one_seed_become_one_network(registries: int) -> No
     world = World(registries, check=True)
     world.add_registries(registries)
     world.run_until(lambda: all(knows_all(host, registries) for host in world.hosts), 5.0)
-    world.run_until(lambda: all(host.node.synced(world.now) for host in world.hosts), 5.0)
+    world.run_until(lambda: all(host.node.synced(host.now) for host in world.hosts), 5.0)
     world.run(6.0)
     for host in world.hosts:
         assert freshness(world, host)["registries_fresh"] == registries
@@ -55,7 +55,7 @@ def test_a_latecomer_has_everything_within_seconds() -> None:
         world.register(host, 4)
     world.run(5.0)
     late = world.add_registry(world.hosts[2])
-    world.run_until(lambda: agree(world, 20) and late.node.synced(world.now), 10.0)
+    world.run_until(lambda: agree(world, 20) and late.node.synced(late.now), 10.0)
     world.run_until(lambda: freshness(world, late)["registries_fresh"] == 6, 10.0)
 
 

@@ -4,42 +4,15 @@ from __future__ import annotations
 
 import pytest
 from sim_scenes import formed
+from sim_wire import dial, kinds, pair
 
+from p2preg.base.events import Received
 from p2preg.cells.cell import Cell
-from p2preg.node.events import DialFailed, LinkDown, LinkUp, MessageReceived
-from p2preg.sim import World
-from p2preg.sim.clock import START_MS, Agenda, WallClock
+from p2preg.node.events import DialFailed, LinkDown, LinkUp
+from p2preg.sim.clock import START_MS, Agenda
 from p2preg.sim.disk import Disk
 from p2preg.sim.network import CONNECT_SECONDS, SILENCE_SECONDS
-from p2preg.sim.stranger import Stranger
 from p2preg.wire.messages import Gossip, Ping
-
-
-class Listener(Stranger):
-    """A stranger that keeps every event with its time."""
-
-    def __init__(self, world: World, number: int) -> None:
-        key, endpoint = world.key(f"listener {number}"), f"10.1.{number}.1:1"
-        self.agenda = world.agenda
-        self.events: list[tuple[float, object]] = []
-        super().__init__(key, endpoint, world.network_file, world.network, WallClock(world.agenda))
-
-    def post(self, event: object) -> None:
-        super().post(event)
-        self.events.append((round(self.agenda.now, 6), event))
-
-
-def pair(seed: int = 1) -> tuple[World, Listener, Listener]:
-    world = World(seed, latency=(0.1, 0.1))
-    return world, Listener(world, 0), Listener(world, 1)
-
-
-def dial(world: World, one: Listener, other: Listener) -> None:
-    world.network.dial(one, other.endpoint, other.id)
-
-
-def kinds(end: Listener) -> list[type]:
-    return [type(event) for _, event in end.events]
 
 
 def test_both_ends_of_a_link_hear_of_it_before_any_message() -> None:
@@ -49,7 +22,7 @@ def test_both_ends_of_a_link_hear_of_it_before_any_message() -> None:
     world.network.send(bob, alice.id, Ping(1))
     world.run(1.0)
     assert [(at, type(event)) for at, event in bob.events] == [(0.2, LinkUp)]
-    assert [(at, type(event)) for at, event in alice.events] == [(0.3, LinkUp), (0.31, MessageReceived)]
+    assert [(at, type(event)) for at, event in alice.events] == [(0.3, LinkUp), (0.31, Received)]
 
 
 def test_two_that_dial_each_other_at_once_have_one_link() -> None:
@@ -79,7 +52,7 @@ def test_what_was_sent_before_a_link_was_closed_arrives_before_the_news_of_it() 
     world.network.close(alice, bob.id)
     world.network.send(alice, bob.id, Ping(2))
     world.run(1.0)
-    assert kinds(bob) == [LinkUp, MessageReceived, LinkDown]
+    assert kinds(bob) == [LinkUp, Received, LinkDown]
     assert kinds(alice) == [LinkUp, LinkDown]
 
 
@@ -234,4 +207,4 @@ def test_a_stalled_loop_answers_when_it_runs_again_and_takes_messages_before_tim
     assert not pending.is_done
     world.run(0.2)
     assert pending.is_done
-    assert host.node.registry.homes.heard(world.hosts[1].id, world.now)
+    assert host.node.registry.homes.heard(world.hosts[1].id, host.now)
