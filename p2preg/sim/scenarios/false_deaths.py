@@ -49,7 +49,8 @@ def _hours(setting: Setting, seconds: float) -> Outcome:
         if look_at_all:
             looked_at_all = world.now
             share = (world.now - began) / seconds
-            setting.progress(0.1 + 0.9 * share, f"{(world.now - began) / 3600:.1f} h, {stalls.count} stalls")
+            said = f"{(world.now - began) / 3600:.1f} h, {stalls.count} stalls, {_deaths(seen)} false deaths"
+            setting.progress(0.1 + 0.9 * share, said)
     assert stalls.count > 0, "no event loop ever stalled"
     assert all(node.registered for node in nodes)
     world.check()
@@ -61,7 +62,7 @@ def _hours(setting: Setting, seconds: float) -> Outcome:
             "stalled_s": round(stalls.seconds),
             "renewals": sum(node.renewals for node in nodes) - renewed,
             "looks": sum(seen.values()),
-            "false_deaths": seen["missing"] + seen[EXPIRED],
+            "false_deaths": _deaths(seen),
             "not_live_share": round(1 - seen[LIVE] / sum(seen.values()), 6),
         },
         trace_hash=world.trace.digest(),
@@ -75,6 +76,10 @@ def _look(host: Host, nodes: list[MediaNode], seen: Counter[str]) -> None:
     for node in nodes:
         entry = directory.get(node.id)
         seen["missing" if entry is None else entry.contact] += 1
+
+
+def _deaths(seen: Counter[str]) -> int:
+    return seen["missing"] + seen[EXPIRED]
 
 
 class _Stalls:
