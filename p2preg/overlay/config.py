@@ -14,7 +14,8 @@ class OverlayConfig:
     active_max: int = 8  # places. Paper: 5; measured: 8 stayed connected through a crash of half the network
     inbound_max: int = 4  # places for peers that chose us, while others could be dialled. Half, as GossipSub's D_out;
     # of the places that near neighbours leave, as large a share
-    near_max: int = 2  # places for peers at a short round trip. Measured: docs/adr/0013-near-neighbours.md
+    near_wanted: int = 2  # peers at a short round trip that we look for. Measured: docs/adr/0013-near-neighbours.md
+    near_max: int = 3  # places for such; the last is for one that asks us, or the odd one out would find nobody
     near_share: float = 0.5  # of the median round trip to the others: whoever is within it may have a near place
     near_gain: float = 0.7  # of the farthest near neighbour's round trip: within it, one takes its place. A choice of
     # ours, wide enough that jitter moves nobody
@@ -47,8 +48,8 @@ class OverlayConfig:
         """`ConfigError` unless the numbers fit each other."""
         if not 1 <= self.inbound_max <= self.active_max <= self.passive_max:
             raise ConfigError("needed: 1 ≤ inbound_max ≤ active_max ≤ passive_max")
-        if not 0 <= self.near_max < self.active_max:
-            raise ConfigError("needed: 0 ≤ near_max < active_max, for the places chosen by chance keep us connected")
+        if not 0 <= self.near_wanted <= self.near_max < self.active_max:
+            raise ConfigError("needed: 0 ≤ near_wanted ≤ near_max < active_max, for chance keeps us connected")
         if not 0 < self.near_gain < 1 or not 0 < self.near_share < 1:
             raise ConfigError("near_gain and near_share are shares between 0 and 1")
         if not 0 <= self.passive_random_walk_length <= self.active_random_walk_length <= 255:

@@ -39,19 +39,21 @@ class Near:
     def is_welcome(self, peer: bytes) -> bool:
         """Whether `peer`, whose link is up, may have a near place. One prefix, which one party may own, has at most
         one of these; where others of it are neighbours already, none."""
-        limit, round_trip = self._limit(), self._links[peer].round_trip
-        if limit is None or round_trip is None:
-            return False
-        return round_trip <= limit and self._adds_a_prefix(peer)
+        return self._is_within(self._limit(self._config.near_max), peer)
+
+    def is_wanted(self, peer: bytes) -> bool:
+        """As `is_welcome`, of one that we would have to ask."""
+        return self._is_within(self._limit(self._config.near_wanted), peer)
 
     def is_worth_a_dial(self, peer: bytes) -> bool:
         """Whether the member `peer` could be welcome: it was near enough when measured, or says that it is in our
-        region; while places are free, anybody who was never measured. So a network comes to rest."""
-        limit, round_trip = self._limit(), self._members.round_trip(peer)
+        region; while we want more, anybody who was never measured. So a network comes to rest."""
+        limit, round_trip = self._limit(self._config.near_wanted), self._members.round_trip(peer)
         if limit is None:
             return False
         if round_trip is None:
-            return (self._active.near_free > 0 or self._is_of_our_region(peer)) and self._adds_a_prefix(peer)
+            has_enough = len(self._active.near) >= self._config.near_wanted
+            return (not has_enough or self._is_of_our_region(peer)) and self._adds_a_prefix(peer)
         return round_trip <= limit and self._adds_a_prefix(peer)
 
     def rank(self, peer: bytes) -> Rank:
@@ -61,11 +63,18 @@ class Near:
         is_promising = round_trip is not None or self._is_of_our_region(peer)
         return self._members.setbacks(peer), not is_promising, round_trip or 0.0
 
-    def _limit(self) -> float | None:
-        """The longest round trip that is near, seconds; None while there is nothing to compare with."""
-        if not self._config.near_max:
+    def _is_within(self, limit: float | None, peer: bytes) -> bool:
+        round_trip = self._links[peer].round_trip
+        if limit is None or round_trip is None:
+            return False
+        return round_trip <= limit and self._adds_a_prefix(peer)
+
+    def _limit(self, places: int) -> float | None:
+        """The longest round trip that is near if there are so many near places, seconds; None while there is nothing
+        to compare with."""
+        if not places:
             return None
-        if not self._active.near_free:
+        if len(self._active.near) >= places:
             return self._config.near_gain * self._link_round_trip(self.farthest)
         known = (self._links[peer].round_trip for peer in self._active.others)
         measured = [round_trip for round_trip in known if round_trip is not None]

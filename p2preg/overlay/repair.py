@@ -146,7 +146,7 @@ class Repair:
 
     def send(self, peer: bytes, request: Request, now: float) -> None:
         """The link to `peer` is up: ask, unless it is for a near place and turned out to be too far for one."""
-        if request.priority == PRIORITY_NEAR and not self._hood.near.is_welcome(peer):
+        if request.priority == PRIORITY_NEAR and not self._hood.near.is_wanted(peer):
             del self._hood.requests[peer]
             self._hood.effects.append(Disconnect(peer))
             return

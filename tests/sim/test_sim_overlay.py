@@ -53,7 +53,7 @@ def test_messages_of_one_link_keep_their_order_whatever_their_jitter() -> None:
 
 def test_near_places_bring_the_last_registry_of_the_world_nearer() -> None:
     with_near = regions.measure(Setting(60, 1)).figures
-    by_chance = regions.measure(Setting(60, 1), OverlayConfig(near_max=0)).figures
+    by_chance = regions.measure(Setting(60, 1), OverlayConfig(near_wanted=0, near_max=0)).figures
     assert with_near["near_neighbours"] > 1 > by_chance["near_neighbours"] == 0
     assert with_near["last_p99_ms"] < 203
     assert with_near["last_p50_ms"] < by_chance["last_p50_ms"]

@@ -18,15 +18,16 @@ from p2preg.sim.mesh.spread import Spread
 from p2preg.sim.pictures.curve import Axis, Series, line_chart
 from p2preg.sim.scenario import Figures, Outcome, Picture, Scenario, Setting
 
-PAPER = OverlayConfig(active_max=5, inbound_max=5, passive_max=30, near_max=0, has_ring=False)
+PAPER = OverlayConfig(active_max=5, inbound_max=5, passive_max=30, near_wanted=0, near_max=0, has_ring=False)
 OURS = OverlayConfig()
 CONFIGURATIONS = {"paper": PAPER, "ours": OURS}
 FAILED_PERCENT = (10, 30, 50, 70, 80, 90, 95)
 CYCLES = 4
 JOIN_SECONDS = 0.01  # between two newcomers
-SETTLING_CYCLES = 6
+SETTLING_CYCLES = 15  # near places are taken by then
 LATER_MESSAGES = 10  # of the one sender, after the first
 SENDERS = 20  # of the messages right after a failure,
+TOLD_SECONDS = 0.5  # from the failure to the first of them: what kernels tell takes a latency, and a new link four
 RIGHT_AFTER_SECONDS = 10.0  # in which they send, each once: half a cycle
 SENDERS_LATER = 5  # and of those after each cycle
 PAUSE_SECONDS = 0.02  # between two of their messages
@@ -121,6 +122,7 @@ def _failure(mesh: Mesh, senders: Sequence[MeshPeer], percent: int, cycle: float
         spared = dict.fromkeys(sender.number for sender in senders)
         mortal = [peer for peer in mesh.peers if peer.number not in spared]
         mesh.crash(mesh.rng.sample(mortal, min(len(mortal), len(mesh.peers) * percent // 100)))
+        mesh.run(TOLD_SECONDS)
         results = [_reliability(mesh, senders, RIGHT_AFTER_SECONDS / len(senders))]
         for _ in range(CYCLES):
             mesh.run(cycle - ARRIVE_SECONDS - SENDERS_LATER * PAUSE_SECONDS)

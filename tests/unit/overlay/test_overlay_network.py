@@ -54,7 +54,7 @@ def test_forty_registries_are_one_network_and_the_ring_holds(sticky: bool) -> No
 
 def test_more_than_the_inbound_share_have_places_only_where_nobody_could_be_dialled_instead() -> None:
     network = Network(1, jitter=0.2)
-    network.config = replace(network.config, near_max=0)
+    network.config = replace(network.config, near_wanted=0, near_max=0)
     started(network, 40).run(60.0)
     share = network.config.inbound_max
     over = [core for core in everybody(network) if core.statistics().inbound > share]
