@@ -97,7 +97,7 @@ def test_grafts_without_a_lost_link_are_no_rest() -> None:
 
 
 def test_on_long_links_with_jitter_nobody_asks_for_what_is_on_its_way() -> None:
-    at_rest = OverlayConfig(near_max=0)  # exchanges no links
+    at_rest = OverlayConfig(near_wanted=0, near_max=0)  # exchanges no links
     mesh = Mesh(3, NODES, latency=uniform_latency(3, 0.020, 0.200), jitter=0.5, overlay=at_rest)
     mesh.introduce()
     mesh.run(60.0)
