@@ -45,9 +45,7 @@ class Links:
         linked = self._links.get(peer)
         return None if linked is None else linked.outbound
 
-    def up(
-        self, contact: Contact, outbound: bool, address: str, now: float, round_trip: float | None = None
-    ) -> None:
+    def up(self, contact: Contact, outbound: bool, address: str, now: float, round_trip: float | None = None) -> None:
         """`address`: the other end as it was dialled, perhaps by another name than the one it goes by itself."""
         peer = contact.public_key
         self._links[peer] = Linked(outbound, now, round_trip)
