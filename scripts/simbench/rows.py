@@ -104,6 +104,8 @@ EXPERIMENTS = (
     ), seeds=5),
     Experiment("crash-half", "1 000 registries, active view 8, half of them crash at once", (
         Measure("reliability_at_once", "reliability before any link is noticed as dead", (">=", 0.999)),
+        Measure("reliability_possible", "- share to which a path of living links leads"),
+        Measure("reliability_over_possible", "- reliability over that", (">=", 0.999)),
         Measure("reliability_after_repair", "- after the keep-alive, within 10 s", ("==", 1)),
         Measure("reliability_at_once_when_told", "reliability at once, where kernels tell"),
         Measure("reliability_after_repair_when_told", "- later, within 10 s", ("==", 1)),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from p2preg.sim.mesh.mesh import Mesh
 
 
-def greatest_component(mesh: Mesh) -> list[int]:
-    """The numbers of the largest set of living registries that neighbourhoods, counted by both ends, connect."""
+def components(mesh: Mesh) -> list[list[int]]:
+    """The numbers of the living registries, in sets that neighbourhoods, counted by both ends, connect."""
     neighbours = {peer.id: dict.fromkeys(peer.overlay.neighbours) for peer in mesh.alive}
-    greatest: list[bytes] = []
+    numbers = {peer.id: peer.number for peer in mesh.alive}
+    parts: list[list[int]] = []
     unseen = dict.fromkeys(neighbours)
     while unseen:
         start, _ = unseen.popitem()
@@ -18,7 +19,10 @@ def greatest_component(mesh: Mesh) -> list[int]:
                 if other in unseen and peer in neighbours[other]:
                     del unseen[other]
                     part.append(other)
-        if len(part) > len(greatest):
-            greatest = part
-    numbers = {peer.id: peer.number for peer in mesh.alive}
-    return sorted(numbers[peer] for peer in greatest)
+        parts.append(sorted(numbers[peer] for peer in part))
+    return parts
+
+
+def greatest_component(mesh: Mesh) -> list[int]:
+    """The numbers of the largest of these sets, the first found among equals."""
+    return max(components(mesh), key=len, default=[])

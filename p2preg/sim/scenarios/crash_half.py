@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from p2preg.overlay.config import OverlayConfig
-from p2preg.sim.mesh.components import greatest_component
+from p2preg.sim.mesh.components import components
 from p2preg.sim.mesh.forks import in_a_copy
 from p2preg.sim.mesh.mesh import SILENCE_SECONDS, Mesh
 from p2preg.sim.mesh.peer import MeshPeer
@@ -27,10 +27,12 @@ WITHIN_SECONDS = 10.0  # what is sent later must be everywhere so soon
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """`at_once`, `later`: the shares of the survivors that heard each message. `cut_off`: survivors that no link
-    connects to the greatest part of them right after the crash."""
+    """`at_once`, `later`: the shares of the survivors that heard each message. `possible`: the shares to which living
+    links led right after the crash, so that no broadcast could do better. `cut_off`: survivors that no link connects to
+    the greatest part of them then."""
 
     at_once: list[float]
+    possible: list[float]
     later: list[float]
     cut_off: int
     digest: str
@@ -57,6 +59,8 @@ def measure(setting: Setting, overlay: OverlayConfig | None = None) -> Outcome:
         figures={
             "reliability_at_once": _mean(silent.at_once),
             "reliability_at_once_min": round(min(silent.at_once), 4),
+            "reliability_possible": _mean(silent.possible),
+            "reliability_over_possible": round(_mean(silent.at_once) / _mean(silent.possible), 5),
             "cut_off_at_once": silent.cut_off,
             "reliability_after_repair": _mean(silent.later),
             "reliability_at_once_when_told": _mean(told.at_once),
@@ -76,7 +80,10 @@ def _future(mesh: Mesh, survivors: list[MeshPeer], origins: list[MeshPeer], *, s
     def live() -> Heard:
         crashed_at = mesh.now
         mesh.crash([peer for peer in mesh.peers if peer.number not in kept], silent=silent)
-        cut_off = len(survivors) - len(greatest_component(mesh))
+        parts = components(mesh)
+        cut_off = len(survivors) - max(map(len, parts))
+        reach = {number: len(part) / len(survivors) for part in parts for number in part}
+        possible = [reach[origin.number] for origin in origins]
         _publish_all(mesh, origins)
         mesh.run(crashed_at + HEARD_SECONDS - mesh.now)
         at_once = [spread.reliability(numbers) for spread in mesh.spreads]
@@ -86,7 +93,7 @@ def _future(mesh: Mesh, survivors: list[MeshPeer], origins: list[MeshPeer], *, s
         mesh.run(WITHIN_SECONDS)
         mesh.check()
         later = [spread.reliability(numbers) for spread in mesh.spreads]
-        return Heard(at_once, later, cut_off, mesh.digest(), mesh.events)
+        return Heard(at_once, possible, later, cut_off, mesh.digest(), mesh.events)
 
     return live
 
