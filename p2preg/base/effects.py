@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     """Put `message` into the outbox of the link to `peer`; dropped when there is no such link."""
 
     peer: bytes
     message: object
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(Struct, frozen=True):
     """Call back with `Expired(timer)` at `at` (monotonic seconds). The first element names the core that asks.
     Setting a timer again moves it; there is no cancel."""
 
@@ -22,22 +20,19 @@ class Schedule:
     timer: tuple[object, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Connect:
+class Connect(Struct, frozen=True):
     """Have a link to `peer`: dial it if there is none. `PeerUp` or `ConnectFailed` follows, never neither."""
 
     peer: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Disconnect:
+class Disconnect(Struct, frozen=True):
     """This core no longer needs the link to `peer`; it closes when no other core needs it."""
 
     peer: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Misbehaved:
+class Misbehaved(Struct, frozen=True):
     """`peer` broke the protocol: its link is closed and it is not dialled again for a while."""
 
     peer: bytes

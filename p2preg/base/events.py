@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class PeerUp:
+class PeerUp(Struct, frozen=True):
     """An authenticated link to `peer` has exchanged Hello. `outbound`: we dialled it. `round_trip`: seconds, measured
     when the link came up; a peer can lengthen it, not shorten it. None: not measured."""
 
@@ -16,44 +16,38 @@ class PeerUp:
     round_trip: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PeerDown:
+class PeerDown(Struct, frozen=True):
     """The only link to `peer` is gone, whatever the reason."""
 
     peer: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectFailed:
+class ConnectFailed(Struct, frozen=True):
     """A `Connect` to `peer` came to nothing."""
 
     peer: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """`peer` sent `message`, a struct of `wire.messages`."""
 
     peer: bytes
     message: object
 
 
-@dataclass(frozen=True, slots=True)
-class Expired:
+class Expired(Struct, frozen=True):
     """A timer that this core asked for is due. The core checks whether its reason still exists."""
 
     timer: Hashable
 
 
-@dataclass(frozen=True, slots=True)
-class NeighborUp:
+class NeighborUp(Struct, frozen=True):
     """`peer` is now in the active view, or a ring neighbour: broadcast runs over the link to it."""
 
     peer: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class NeighborDown:
+class NeighborDown(Struct, frozen=True):
     """`peer` is no longer a neighbour. An effect of the overlay, an event for the broadcast."""
 
     peer: bytes

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from p2preg.base.effects import Misbehaved, Schedule, Send
 from p2preg.broadcast.batch import Batch
 
 
-@dataclass(frozen=True, slots=True)
-class Deliver:
+class Deliver(Struct, frozen=True):
     """A batch that is new here, from `peer`: verify it, then say `Accepted` or `Refused`."""
 
     peer: bytes
     batch: Batch
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownOrigin:
+class UnknownOrigin(Struct, frozen=True):
     """A batch of a registry that is not held; nothing was kept. If its registry cell is in it and is admitted, say
     `OriginHeld` and hand the batch in once more."""
 
@@ -25,8 +23,7 @@ class UnknownOrigin:
     batch: Batch
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(Struct, frozen=True):
     """Batches `low` to `high` of `origin` in `epoch` did not come, though waited for and asked for: reconcile."""
 
     origin: bytes
@@ -35,8 +32,7 @@ class Gap:
     high: int
 
 
-@dataclass(frozen=True, slots=True)
-class NewEpoch:
+class NewEpoch(Struct, frozen=True):
     """A genuine batch shows that `origin` has started anew (or is heard for the first time)."""
 
     origin: bytes

@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from p2preg.broadcast.batch import Batch
 
 
-@dataclass(frozen=True, slots=True)
-class Publish:
+class Publish(Struct, frozen=True):
     """Spread this batch, which we signed ourselves and which is durable."""
 
     batch: Batch
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """A delivered batch is genuine, it and each cell in it: forward it. Each `Deliver` is answered by this or by
     `Refused`."""
 
     batch: Batch
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """A delivered batch is forged, or one of its cells is: whoever sent it is at fault, since all verify first."""
 
     batch_id: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class OriginHeld:
+class OriginHeld(Struct, frozen=True):
     """The registry `origin` is held from now on: its batches are relayed."""
 
     origin: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class OriginDropped:
+class OriginDropped(Struct, frozen=True):
     """The registry `origin` is held no longer: nothing is kept of it."""
 
     origin: bytes

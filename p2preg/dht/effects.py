@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from p2preg.base.effects import Connect, Disconnect, Misbehaved, Schedule, Send
 from p2preg.dht.contact import Contact
 from p2preg.dht.lookup import LookupResult
 
 
-@dataclass(frozen=True, slots=True)
-class LookupDone:
+class LookupDone(Struct, frozen=True):
     """The lookup that `StartLookup` named `token` has ended. Its contacts have answered; the links that were dialled
     to ask them are given up after a while."""
 
@@ -18,8 +17,7 @@ class LookupDone:
     result: LookupResult
 
 
-@dataclass(frozen=True, slots=True)
-class Learned:
+class Learned(Struct, frozen=True):
     """An answer named `contact`, which is not in the table. Its cell is verified, that it is alive is not."""
 
     contact: Contact

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from p2preg.cells.cell import Cell
 from p2preg.crypto.verify import SignatureCheck
 
 
-@dataclass(frozen=True, slots=True)
-class Dial:
+class Dial(Struct, frozen=True):
     """Make a link to `endpoint`; `expected` is who must answer there, None for a seed. `LinkUp` or `DialFailed`
     follows."""
 
@@ -18,47 +18,41 @@ class Dial:
     expected: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class CloseLink:
+class CloseLink(Struct, frozen=True):
     """Close the link to `peer`, telling it why."""
 
     peer: bytes
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verify:
+class Verify(Struct, frozen=True):
     """Check these many signatures, in a worker thread; `Verified` with the token follows."""
 
     token: int
     checks: tuple[SignatureCheck, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(Struct, frozen=True):
     """Write cells to disk. With a token, `Stored` follows when they are durable."""
 
     token: int | None
     cells: tuple[Cell, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Forget:
+class Forget(Struct, frozen=True):
     """Remove cells from disk."""
 
     cells: tuple[Cell, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Persist:
+class Persist(Struct, frozen=True):
     """Write a small named value to disk."""
 
     name: str
     value: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True):
     """A fact for the operator. `level`: "info", "warning" or "error"."""
 
     level: str
@@ -66,8 +60,7 @@ class Log:
     fields: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Halt:
+class Halt(Struct, frozen=True):
     """This process must end: another one uses its key."""
 
     reason: str

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from p2preg.wire.messages import Hello
 
 
-@dataclass(frozen=True, slots=True)
-class LinkUp:
+class LinkUp(Struct, frozen=True):
     """An authenticated link stands and Hello was exchanged. `address`: the other end, as seen here. `round_trip`:
     seconds, None when not measured."""
 
@@ -19,8 +18,7 @@ class LinkUp:
     round_trip: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LinkDown:
+class LinkDown(Struct, frozen=True):
     """The only link to `peer` is gone."""
 
     peer: bytes
@@ -29,8 +27,7 @@ class LinkDown:
 OURSELVES = "this registry itself answers there"
 
 
-@dataclass(frozen=True, slots=True)
-class DialFailed:
+class DialFailed(Struct, frozen=True):
     """A `Dial` came to nothing; `reason` is for the log, but for `OURSELVES`."""
 
     endpoint: str
@@ -38,21 +35,18 @@ class DialFailed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """The verdicts on a `Verify`, in order."""
 
     token: int
     results: list[bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """The cells of a `Store` with this token are on disk."""
 
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class Shutdown:
+class Shutdown(Struct, frozen=True):
     """Say farewell to peers: a last batch says that this registry leaves. Guests were told before."""

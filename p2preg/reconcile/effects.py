@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """Parse, verify and merge these cells of `peer`, then answer `Offered(session, …)`. `session` is None for cells
     that the peer pushed."""
 
@@ -15,8 +14,7 @@ class Offer:
     cells: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SessionEnded:
+class SessionEnded(Struct, frozen=True):
     """A session that we started is over. `ok`: everything was compared. `received`: cells that were new here;
     `repaired`: those of them that gossip should have brought; `pushed`: cells that the peer was found to lack."""
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Reconcile:
+class Reconcile(Struct, frozen=True):
     """Start a session with `peer`, as of `now_ms`, our Unix ms. Ignored without a link to it, while one with it is
     under way, and when `RECONCILE_SESSIONS_MAX` are."""
 
@@ -14,8 +13,7 @@ class Reconcile:
     now_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """`peer` sent `message`, one of numbers 40 to 49, at `now_ms`, our Unix ms. Takes the place of `Received`."""
 
     peer: bytes
@@ -23,8 +21,7 @@ class Asked:
     now_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Offered:
+class Offered(Struct, frozen=True):
     """The answer to `Offer`: `merged` of its cells were new here, and `repaired` of these were older than 60 s, so
     that gossip should have brought them."""
 

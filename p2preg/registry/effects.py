@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from p2preg.base.errors import Refused
 from p2preg.cells.cell import Cell
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """Answer a call."""
 
     session: int
@@ -18,8 +18,7 @@ class Reply:
     result: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Fail:
+class Fail(Struct, frozen=True):
     """Answer a call with an error of the contract."""
 
     session: int
@@ -27,8 +26,7 @@ class Fail:
     error: Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Notify:
+class Notify(Struct, frozen=True):
     """Send a notification. `bulk`: one of a subscription, for which the outbox must have had room."""
 
     session: int
@@ -36,16 +34,14 @@ class Notify:
     params: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Author:
+class Author(Struct, frozen=True):
     """Cells of our own: to disk, then held and spread, then `Authored(token)`."""
 
     token: int
     cells: tuple[Cell, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PublishPage:
+class PublishPage(Struct, frozen=True):
     """A page for our next batch."""
 
     kind: int
@@ -53,8 +49,7 @@ class PublishPage:
     body: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class StartLookup:
+class StartLookup(Struct, frozen=True):
     """A Kademlia lookup of a registry for a client; `LookedUp` follows."""
 
     session: int

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class SessionOpened:
+
+class SessionOpened(Struct, frozen=True):
     """A websocket was accepted. `group`: the address' /24 or /48, "" when quotas do not count it (loopback)."""
 
     session: int
@@ -16,36 +16,31 @@ class SessionOpened:
     nonce: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SessionClosed:
+class SessionClosed(Struct, frozen=True):
     """The websocket is gone, whichever side ended it."""
 
     session: int
 
 
-@dataclass(frozen=True, slots=True)
-class SessionSilent:
+class SessionSilent(Struct, frozen=True):
     """The websocket has answered no ping for 10 s."""
 
     session: int
 
 
-@dataclass(frozen=True, slots=True)
-class SessionHeard:
+class SessionHeard(Struct, frozen=True):
     """A silent websocket answers again."""
 
     session: int
 
 
-@dataclass(frozen=True, slots=True)
-class SessionWritable:
+class SessionWritable(Struct, frozen=True):
     """The session's outbox has room for notifications."""
 
     session: int
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A well-formed JSON-RPC request for a known method. `call` names it within the session; the answer is a
     `Reply` or `Fail` with the same numbers, sooner or later. `params`: what JSON decoded to."""
 
@@ -55,22 +50,19 @@ class Call:
     params: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Authored:
+class Authored(Struct, frozen=True):
     """The cells of an `Author` effect are on disk and held."""
 
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(Struct, frozen=True):
     """The held cells about `subject` changed, by whatever way."""
 
     subject: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class LookedUp:
+class LookedUp(Struct, frozen=True):
     """A lookup that a client asked for has ended. `result`: a `results.LookedUp`."""
 
     session: int
@@ -78,23 +70,20 @@ class LookedUp:
     result: Any
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryKnown:
+class RegistryKnown(Struct, frozen=True):
     """A registry cell is held; `epoch` as it says."""
 
     registry: bytes
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryForgotten:
+class RegistryForgotten(Struct, frozen=True):
     """A registry is no longer held."""
 
     registry: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class BatchHeard:
+class BatchHeard(Struct, frozen=True):
     """A registry's batch was verified: whether it is a sign of life is judged here. Milliseconds, as it says."""
 
     registry: bytes
@@ -104,8 +93,7 @@ class BatchHeard:
     issued_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class PageHeard:
+class PageHeard(Struct, frozen=True):
     """A page from a registry's batch; (epoch, counter) orders the pages of one registry."""
 
     registry: bytes
@@ -117,6 +105,5 @@ class PageHeard:
     body: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Stopping:
+class Stopping(Struct, frozen=True):
     """This registry is about to stop: its guests are told where else to go."""
