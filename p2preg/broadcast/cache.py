@@ -19,15 +19,17 @@ class PayloadCache:
         """Keep `raw` for `CACHED_SECONDS`, or until newer ones need the room."""
         if batch_id in self._items:
             return
-        self._items[batch_id] = (now + CACHED_SECONDS, raw)
+        items = self._items
+        items[batch_id] = (now + CACHED_SECONDS, raw)
         self.bytes += len(raw)
-        while len(self) > CACHED_BATCHES_MAX or self.bytes > CACHED_BYTES_MAX or self._oldest_end() <= now:
-            _, evicted = self._items.pop(next(iter(self._items)))
+        while True:
+            oldest = next(iter(items))
+            end, evicted = items[oldest]
+            if len(items) <= CACHED_BATCHES_MAX and self.bytes <= CACHED_BYTES_MAX and now < end:
+                return
+            del items[oldest]
             self.bytes -= len(evicted)
 
     def get(self, batch_id: bytes, now: float) -> bytes | None:
         end, raw = self._items.get(batch_id, (now, b""))
         return raw if now < end else None
-
-    def _oldest_end(self) -> float:
-        return next(iter(self._items.values()))[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from p2preg.base.bounded import BoundedDict
 from p2preg.base.limits import ANNOUNCEMENTS_QUEUED_MAX, BROKEN_PROMISES_MAX, ITEMS_PER_MESSAGE_MAX
 from p2preg.wire.messages import Announcement, IHave, Prune
 
@@ -19,7 +18,7 @@ class Link:
         """`patience`: how many seconds an announcement may wait here."""
         self.patience = patience
         self.prunes: dict[bytes, float] = {}  # held origins only; when each is due
-        self._announcements: BoundedDict[bytes, Queued] = BoundedDict(ANNOUNCEMENTS_QUEUED_MAX)
+        self._announcements: dict[bytes, Queued] = {}  # by batch, oldest first
         self._broken = 0
         self._broken_since = 0.0
         self._demoted_until = 0.0
@@ -27,9 +26,11 @@ class Link:
     @property
     def due(self) -> float:
         """When the first of what waits is due; infinity when nothing waits."""
-        prune_due = next(iter(self.prunes.values()), math.inf)
-        oldest = self._announcements.oldest()
-        return prune_due if oldest is None else min(oldest[0] + self.patience, prune_due)
+        due = next(iter(self.prunes.values())) if self.prunes else math.inf
+        if self._announcements:
+            queued_at, _ = next(iter(self._announcements.values()))
+            due = min(due, queued_at + self.patience)
+        return due
 
     @property
     def waiting(self) -> int:
@@ -37,12 +38,16 @@ class Link:
         return len(self._announcements)
 
     def announce(self, batch_id: bytes, queued: Queued) -> None:
-        """Put it into the next IHAVE. The links share `queued`, since most batches are announced on most of them."""
-        self._announcements.set(batch_id, queued)
+        """Put it into the next IHAVE; when that is full, the oldest is left out. The links share `queued`, since most
+        batches are announced on most of them."""
+        waiting = self._announcements
+        waiting[batch_id] = queued
+        if len(waiting) > ANNOUNCEMENTS_QUEUED_MAX:
+            del waiting[next(iter(waiting))]
 
     def has(self, batch_id: bytes) -> None:
         """The neighbour holds that batch: no need to announce it any more."""
-        self._announcements.pop(batch_id)
+        self._announcements.pop(batch_id, None)
 
     def is_demoted(self, now: float) -> bool:
         """Whether its announcements count for nothing now."""

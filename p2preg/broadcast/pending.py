@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from p2preg.base.limits import PENDING_BATCHES_MAX, PENDING_BYTES_MAX, PENDING_PER_PEER_MAX
 from p2preg.broadcast.batch import Batch
@@ -15,12 +15,9 @@ class Unjudged:
 
     origin: bytes
     size: int
+    first_sender: bytes
     senders: dict[bytes, None]
-    holders: dict[bytes, None] = field(default_factory=dict)
-
-    @property
-    def first_sender(self) -> bytes:
-        return next(iter(self.senders))
+    holders: dict[bytes, None]
 
 
 class Pending:
@@ -42,7 +39,7 @@ class Pending:
         size, share = len(batch.raw), self._shares.get(peer, 0)
         if len(self) >= PENDING_BATCHES_MAX or share >= PENDING_PER_PEER_MAX or self.bytes + size > PENDING_BYTES_MAX:
             return False
-        self._items[batch.batch_id] = Unjudged(batch.origin, size, {peer: None}, dict.fromkeys(holders))
+        self._items[batch.batch_id] = Unjudged(batch.origin, size, peer, {peer: None}, dict.fromkeys(holders))
         self._shares[peer] = share + 1
         self.bytes += size
         return True

@@ -37,7 +37,7 @@ class Progress:
 
     @property
     def next_due(self) -> float:
-        return min((span.due for span in self._missing), default=NEVER)
+        return min([span.due for span in self._missing]) if self._missing else NEVER
 
     def is_stale(self, epoch: int) -> bool:
         return epoch < self.epoch
@@ -46,7 +46,7 @@ class Progress:
         """Whether that batch was accepted. False for an epoch other than the latest."""
         if epoch != self.epoch or counter > self.highest:
             return False
-        return not any(span.low <= counter <= span.high for span in self._missing)
+        return not self._missing or not any(span.low <= counter <= span.high for span in self._missing)
 
     def wants(self, epoch: int, counter: int) -> bool:
         return not self.is_stale(epoch) and not self.has(epoch, counter)

@@ -5,8 +5,9 @@ forwards. Stale, early, ended, unknown or not held is no fault (docs/architectur
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from p2preg.base.limits import INTAKE_PENDING_MAX
 from p2preg.broadcast.batch import Batch
@@ -18,8 +19,7 @@ from p2preg.node.reading import Reading
 Purpose = Literal["batch", "origin", "offer", "learned"]
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """What waits for the verdict on its signatures. `session`: of reconciliation, for an offer."""
 
     purpose: Purpose
