@@ -1,7 +1,11 @@
-"""Containers with a cap. Everything keyed by something remote lives in one of these."""
+"""Containers with a cap. Everything keyed by something remote lives in one of these.
+
+They are `OrderedDict`s: to find the oldest entry, a plain dictionary walks over all that was deleted before it, which
+in one of 60 000 entries takes 14 µs each time instead of half of one."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
@@ -17,7 +21,7 @@ class BoundedDict(Generic[K, V]):
             raise ValueError(f"a cap of at least 1 is needed, got {cap}")
         self.cap = cap
         self.evicted = 0
-        self._items: dict[K, V] = {}
+        self._items: OrderedDict[K, V] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._items)
@@ -41,10 +45,10 @@ class BoundedDict(Generic[K, V]):
     def set(self, key: K, value: V) -> None:
         """Set and make youngest; beyond the cap the oldest entry goes."""
         items = self._items
-        items.pop(key, None)
         items[key] = value
+        items.move_to_end(key)
         if len(items) > self.cap:
-            del items[next(iter(items))]
+            items.popitem(last=False)
             self.evicted += 1
 
     def pop(self, key: K) -> V | None:
@@ -68,14 +72,14 @@ class ExpiringDict(Generic[K, V]):
             raise ValueError(f"a cap of at least 1 is needed, got {cap}")
         self.cap = cap
         self.life = life
-        self._items: dict[K, tuple[float, V]] = {}
+        self._items: OrderedDict[K, tuple[float, V]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._items)
 
     def set(self, key: K, value: V, now: float) -> None:
-        self._items.pop(key, None)
         self._items[key] = (now + self.life, value)
+        self._items.move_to_end(key)
         self.expire(now)
 
     def get(self, key: K, now: float) -> V | None:

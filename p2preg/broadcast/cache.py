@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from p2preg.base.limits import CACHED_BATCHES_MAX, CACHED_BYTES_MAX, CACHED_SECONDS
 
 
@@ -10,7 +12,7 @@ class PayloadCache:
 
     def __init__(self) -> None:
         self.bytes = 0
-        self._items: dict[bytes, tuple[float, bytes]] = {}
+        self._items: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._items)

@@ -4,6 +4,7 @@ place. They keep what is held independent of the order of arrival; what is lost 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -31,7 +32,7 @@ class WaitingCells:
 
     def __init__(self) -> None:
         self.bytes = 0
-        self._entries: dict[bytes, _Entry] = {}  # in the order of their end: all wait equally long
+        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()  # in the order of their end: all wait equally long
         self._shares: dict[bytes | None, _Share] = {}
         self._leases: dict[bytes, dict[bytes, None]] = {}  # home -> keys of leases that wait for it
         self._registries: dict[bytes, None] = {}  # keys

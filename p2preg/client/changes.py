@@ -3,6 +3,7 @@ bounded by the nodes and never lies."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,7 +28,7 @@ class Changes:
     def __init__(self, view: View, *, synced: bool) -> None:
         self._view = view
         # node id → what the reader holds of it
-        self._pending: dict[str, Node | None] = dict.fromkeys(view.nodes)
+        self._pending: OrderedDict[str, Node | None] = OrderedDict.fromkeys(view.nodes)
         self._synced = synced
         self._told_synced = False
         self._ended = False
@@ -55,8 +56,8 @@ class Changes:
             self._told_synced = False
             return WatchEvent("stale")
         while self._pending:
-            node_id = next(iter(self._pending))
-            event = self._event(node_id, self._pending.pop(node_id))
+            node_id, held = self._pending.popitem(last=False)
+            event = self._event(node_id, held)
             if event is not None:
                 return event
         if self._synced and not self._told_synced:

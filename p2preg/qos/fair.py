@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
@@ -14,7 +15,7 @@ class FairQueue(Generic[O, I]):
 
     def __init__(self) -> None:
         self._owners: dict[I, O] = {}
-        self._items: dict[O, dict[I, None]] = {}
+        self._items: dict[O, OrderedDict[I, None]] = {}
         self._by_size: dict[int, dict[O, None]] = {}
         self._largest = 0
 
@@ -25,7 +26,7 @@ class FairQueue(Generic[O, I]):
         """Put `item`, which must not be in the queue, last among those of `owner`."""
         assert item not in self._owners
         self._owners[item] = owner
-        items = self._items.setdefault(owner, {})
+        items = self._items.setdefault(owner, OrderedDict())
         items[item] = None
         self._resized(owner, len(items) - 1, len(items))
         self._largest = max(self._largest, len(items))

@@ -3,7 +3,7 @@ direction so that whoever floods displaces its own. Nothing here is replicated; 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -32,7 +32,7 @@ class Reports:
     """Subjects in the order of their latest report, the oldest first."""
 
     def __init__(self) -> None:
-        self._subjects: dict[bytes, _Subject] = {}
+        self._subjects: OrderedDict[bytes, _Subject] = OrderedDict()
         self._queue: FairQueue[str, tuple[bytes, bytes, int]] = FairQueue()  # (subject, reporter, end_ms) by group
 
     def __len__(self) -> int:

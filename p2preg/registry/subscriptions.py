@@ -6,6 +6,7 @@ client are one mechanism: a dictionary of what is pending, bounded by the nodes 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,7 +103,7 @@ class Subscription:
     max_rate: float
     n: int = 0
     synced: bool = False
-    pending: dict[bytes, tuple[bytes | None, bool]] = field(default_factory=dict)
+    pending: OrderedDict[bytes, tuple[bytes | None, bool]] = field(default_factory=OrderedDict)
     reasons: dict[bytes, str] = field(default_factory=dict)
     flush_at: float = 0.0
     digest_at: float = 0.0
@@ -257,7 +258,7 @@ class Subscriptions:
         subscription = Subscription(self._next, session, match, projection, max_rate)
         self._next += 1
         if snapshot:
-            subscription.pending = dict.fromkeys(match.versions, NOTHING)
+            subscription.pending = OrderedDict.fromkeys(match.versions, NOTHING)
         match.subscriptions[subscription.number] = subscription
         self._all[subscription.number] = subscription
         self._of_session.setdefault(session, {})[subscription.number] = subscription
