@@ -120,6 +120,11 @@ class BroadcastCore:
         origin = self._origins.get(origin_id)
         return tuple(peer for peer in self._links if peer not in origin.tree.eager) if origin else ()
 
+    def has_accepted(self, origin_id: bytes, counter: int) -> bool:
+        """Whether the batch of that counter came, in the latest epoch of that origin that we know."""
+        origin = self._origins.get(origin_id)
+        return origin is not None and origin.progress.has(origin.progress.epoch, counter)
+
     def statistics(self) -> BroadcastStatistics:
         return BroadcastStatistics(
             **self._counts,

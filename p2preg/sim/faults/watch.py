@@ -81,7 +81,9 @@ class Watch:
                     if miss.origin not in ids or scene.has_invented_batches:
                         continue  # a liar's, or one's invention
                     either = host.id, ids[miss.origin]
-                    if not any(self._has_excuse(registry, MISS_SECONDS) for registry in either):
+                    if any(self._has_excuse(registry, MISS_SECONDS) for registry in either):
+                        continue
+                    if not _came_after_all(miss, ids[miss.origin]):
                         self.unexplained.append(miss)
 
     # --- at rest --------------------------------------------------------------------------------------------
@@ -119,6 +121,13 @@ class Watch:
             assert host is not None and subscriber is not None, "a subscriber without a registry"
             shown = {node_id.hex(): version.hex() for node_id, version in versions_at(host).items()}
             assert subscriber.versions == shown, f"a subscriber holds something else than {host.name} shows"
+
+
+def _came_after_all(miss: Miss, origin: bytes) -> bool:
+    """Whether the registry spoke too soon: who had announced them to it is its neighbour no more, and then they came
+    another way."""
+    counters = range(miss.low, miss.high + 1)
+    return miss.host.is_up and all(miss.host.node.broadcast.has_accepted(origin, counter) for counter in counters)
 
 
 def _lease_end_ms(host: Host, node: bytes) -> int:

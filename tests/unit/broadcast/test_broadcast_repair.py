@@ -33,6 +33,18 @@ def pushed_to(effects: list[object]) -> list[bytes]:
 # --- GRAFT ---
 
 
+def test_a_gap_that_was_reported_because_who_announced_it_left_may_fill_after_all(bench: Bench) -> None:
+    bench.deliver(ALICE, batch_by(ORIGIN, 1))
+    batch = batch_by(ORIGIN, 2)
+    bench.announce(BOB, batch)
+    bench.tell_all(NeighborDown(BOB))
+    assert bench.wait(1.0) == [Gap(ORIGIN.public, batch.epoch, 2, 2)]
+    assert bench.core.has_accepted(ORIGIN.public, 1) and not bench.core.has_accepted(ORIGIN.public, 2)
+    bench.deliver(ALICE, batch)
+    assert bench.core.has_accepted(ORIGIN.public, 2)
+    assert not bench.core.has_accepted(CAROL, 1)
+
+
 def test_an_announced_batch_that_does_not_come_is_grafted(bench: Bench) -> None:
     batch = batch_by(ORIGIN, 1)
     bench.announce(BOB, batch)
