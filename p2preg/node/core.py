@@ -202,7 +202,7 @@ class NodeCore:
                 case reconcile_effects.Offer(peer, session, cells):
                     self._arrivals.take_in("offer", peer, cells, session=session)
                 case reconcile_effects.SessionEnded(peer, ok, received, pushed, repaired, _):
-                    self.sync.ended(peer, ok, repaired, self.now)
+                    self.sync.ended(peer, ok, received + pushed, repaired, self.now)
                     if received or pushed or not ok:
                         self.log(
                             "info", "reconciled", peer=short(peer), ok=ok, received=received, pushed=pushed,

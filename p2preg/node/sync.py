@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 RESULTS_MAX = 64  # peers whose latest session is remembered; the oldest goes, two are needed
 IN_VAIN_SECONDS = 1800.0  # of trying all peers: then a registry that reached none counts as alone
 AGAIN_SECONDS = 0.5  # after a session that found something: the next one, with another peer
+FOLLOW_UPS_MAX = 4  # further sessions for the sake of cells that may still be on their way to everybody
 UNKNOWN_SECONDS = 10.0  # between two sessions for the sake of registries that are not held
 
 
@@ -26,6 +27,7 @@ class SyncStatus:
         self._clean: BoundedDict[bytes, bool] = BoundedDict(RESULTS_MAX)
         self._asked: BoundedDict[bytes, None] = BoundedDict(RESULTS_MAX)
         self._failed = 0  # sessions in a row
+        self._follow_ups = 0  # the same
         self._unknown_at = now - UNKNOWN_SECONDS
         self._linked: dict[bytes, None] = {}
         self._running: dict[bytes, None] = {}
@@ -70,14 +72,17 @@ class SyncStatus:
         self._plan(now)
         return peer
 
-    def ended(self, peer: bytes, ok: bool, repaired: int, now: float) -> None:
-        """A session that we started with `peer` is over. One that failed may have been to repair something, so
-        another follows, ever later if that fails as well."""
+    def ended(self, peer: bytes, ok: bool, moved: int, repaired: int, now: float) -> None:
+        """A session that we started with `peer` is over. `moved`: cells that one of us lacked. One that failed may have
+        been to repair something, so another follows, ever later if that fails as well. So do a few after one that moved
+        cells, however young: if gossip lost them, others lack them too."""
         self._running.pop(peer, None)
         if ok:
             self._clean.set(peer, repaired == 0)
         self._failed = 0 if ok else self._failed + 1
-        if not ok or not self._settled() or repaired > 0:
+        follows_up = moved > 0 and self._follow_ups < FOLLOW_UPS_MAX
+        self._follow_ups = self._follow_ups + 1 if follows_up else 0
+        if not ok or not self._settled() or repaired > 0 or follows_up:
             self.next_at = min(self.next_at, now + AGAIN_SECONDS * 2 ** min(self._failed, 5))
 
     def _plan(self, now: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from p2preg.base.limits import RECONCILE_SESSIONS_MAX
-from p2preg.node.sync import AGAIN_SECONDS, IN_VAIN_SECONDS, RESULTS_MAX, UNKNOWN_SECONDS, SyncStatus
+from p2preg.node.sync import AGAIN_SECONDS, FOLLOW_UPS_MAX, IN_VAIN_SECONDS, RESULTS_MAX, UNKNOWN_SECONDS, SyncStatus
 
 ALICE, BOB, CAROL = b"a" * 32, b"b" * 32, b"c" * 32
 INTERVAL = 30.0
@@ -18,11 +18,11 @@ def status(*peers: bytes) -> SyncStatus:
     return sync
 
 
-def session(sync: SyncStatus, now: float, ok: bool = True, repaired: int = 0) -> bytes:
+def session(sync: SyncStatus, now: float, ok: bool = True, moved: int = 0, repaired: int = 0) -> bytes:
     """One that is due, and how it ended."""
     peer = sync.due(now)
     assert peer is not None
-    sync.ended(peer, ok, repaired, now)
+    sync.ended(peer, ok, moved + repaired, repaired, now)
     return peer
 
 
@@ -66,6 +66,18 @@ def test_a_repair_is_followed_by_another_session_and_means_not_synced() -> None:
     assert sync.synced(3.0, has_peers=True)
 
 
+def test_young_cells_that_a_session_moved_bring_a_few_more_and_do_not_mean_not_synced() -> None:
+    sync, now, pauses = status(ALICE, BOB), 0.0, []
+    for at in range(3 + 2 * FOLLOW_UPS_MAX):
+        session(sync, now, moved=min(at // 2, 1))  # from the third on
+        pauses.append(sync.next_at - now)
+        now = sync.next_at
+    assert sync.synced(now, has_peers=True)
+    assert pauses[2 : 2 + FOLLOW_UPS_MAX] == [AGAIN_SECONDS] * FOLLOW_UPS_MAX
+    assert pauses[2 + FOLLOW_UPS_MAX] >= INTERVAL / 2, "on a busy network every session moves something"
+    assert pauses[3 + FOLLOW_UPS_MAX] == AGAIN_SECONDS, "the next one in turn begins anew"
+
+
 def test_a_session_that_failed_says_nothing() -> None:
     sync = status(ALICE)
     session(sync, 0.0, ok=False)
@@ -103,7 +115,7 @@ def test_no_more_are_asked_at_a_time_than_there_can_be_sessions_and_all_in_the_e
     running = [peer for peer in asked if peer is not None]
     assert len(running) == RECONCILE_SESSIONS_MAX
     for peer in running:
-        sync.ended(peer, True, 1, 100.0)
+        sync.ended(peer, True, 1, 1, 100.0)
     later = {session(sync, 200.0 + at, repaired=1) for at in range(RECONCILE_SESSIONS_MAX)}
     assert later | set(running) == set(peers)
 
@@ -121,7 +133,7 @@ def test_something_missed_brings_the_next_session_forward_but_not_on_top_of_the_
 def test_the_results_of_many_peers_are_forgotten_in_the_end() -> None:
     sync = status()
     for number in range(RESULTS_MAX + 5):
-        sync.ended(number.to_bytes(32), True, 0, float(number))
+        sync.ended(number.to_bytes(32), True, 0, 0, float(number))
     assert len(sync._clean) == RESULTS_MAX
 
 
@@ -148,7 +160,7 @@ def test_a_peer_whose_sessions_fail_is_not_asked_before_the_others() -> None:
         peer = sync.due(now)
         assert peer is not None
         asked.append(peer)
-        sync.ended(peer, peer != ALICE, 0, now)
+        sync.ended(peer, peer != ALICE, 0, 0, now)
         now = sync.next_at
     assert 60 < asked.count(ALICE) < 140
 
