@@ -153,5 +153,7 @@ EXPERIMENTS = (
     Experiment("speed", "100 registries, whole, one core", (
         Measure("events_per_s", "protocol events/s of process time", (">=", 50_000)),
         Measure("virtual_s_per_s", "virtual seconds per second of process time (bar: 1 h in 5 min)", (">=", 12)),
+        Measure("mesh_events_per_s", "- overlay and broadcast cores alone: protocol events/s", (">=", 50_000)),
+        Measure("mesh_virtual_s_per_s", "- overlay and broadcast cores alone: virtual seconds per second", (">=", 12)),
     ), seeds=5),
 )  # fmt: skip

@@ -1,4 +1,5 @@
-"""How fast this simulator is on this machine: whole registries that have nothing to do but hear each other.
+"""How fast this simulator is on this machine: whole registries that have nothing to do but hear each other, then as
+many overlay and broadcast cores with the same heartbeats.
 
 Time is the process's own, so that what else the machine does counts little. It enters the figures and not the trace."""
 
@@ -9,6 +10,7 @@ from collections import Counter, defaultdict
 from operator import itemgetter
 
 from p2preg.base.events import Expired, Received
+from p2preg.sim.mesh.mesh import Mesh
 from p2preg.sim.scenario import Figures, Outcome, Scenario, Setting
 from p2preg.sim.trace import Trace
 from p2preg.sim.world import World
@@ -16,6 +18,7 @@ from p2preg.sim.world import World
 WARM_UP_SECONDS = 30.0
 SECONDS = 120.0
 STEPS = 12  # of which progress is told
+HEARTBEAT_SECONDS = 5.0  # of the mesh's; whole registries choose the same in a network of up to 200
 SHOWN_SHARE = 0.01  # kinds of events with less of the time are not shown
 
 
@@ -55,17 +58,39 @@ def _kind(what: object) -> str:
 def _run(setting: Setting) -> Outcome:
     world = World(setting.seed, codec=False, quick_signatures=True)
     world.trace = watch = Stopwatch()
+    world_share = 0.8  # of the time, for the progress
     setting.progress(0.0, "the registries come together")
     world.add_registries(setting.nodes, apart=0.05)
     world.run(WARM_UP_SECONDS)
     watch.start()
     began = time.process_time()
     for step in range(STEPS):
-        setting.progress((1 + step) / (1 + STEPS), f"{watch.counts.total()} events")
+        setting.progress(world_share * (1 + step) / (1 + STEPS), f"{watch.counts.total()} events")
         world.run(SECONDS / STEPS)
     spent = time.process_time() - began
     world.check()
-    return Outcome(_figures(watch, spent), world.trace.digest(), world.trace.events)
+    setting.progress(world_share, "the same of overlay and broadcast cores alone")
+    mesh, figures = _measure_mesh(setting)
+    return Outcome(
+        figures=_figures(watch, spent) | figures,
+        trace_hash=world.trace.digest()[:16] + mesh.digest()[:16],
+        events=world.trace.events + mesh.events,
+    )
+
+
+def _measure_mesh(setting: Setting) -> tuple[Mesh, Figures]:
+    mesh = Mesh(setting.seed, setting.nodes)
+    mesh.introduce()
+    mesh.hold_origins(mesh.peers)
+    mesh.heartbeats(HEARTBEAT_SECONDS, until=WARM_UP_SECONDS + SECONDS)
+    mesh.run(WARM_UP_SECONDS)
+    before, began = mesh.events, time.process_time()
+    mesh.run(SECONDS)
+    spent = time.process_time() - began
+    return mesh, {
+        "mesh_events_per_s": round((mesh.events - before) / spent),
+        "mesh_virtual_s_per_s": round(SECONDS / spent, 1),
+    }
 
 
 def _figures(watch: Stopwatch, spent: float) -> Figures:
