@@ -226,7 +226,7 @@ def _share_reached(delays: Iterable[float]) -> list[tuple[float, float]]:
 
 QUIET = Scenario(
     name="quiet",
-    summary="30 registries come together and run for 30 s: Media Nodes register, one crashes, and a registry",
+    summary="half a minute of registries: they meet, Media Nodes register, one of these crashes, and then a registry",
     run=_run,
     nodes=30,
 )

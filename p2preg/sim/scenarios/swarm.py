@@ -36,7 +36,7 @@ def _figures(report: Report) -> Figures:
 
 SWARM = Scenario(
     name="swarm",
-    summary="A random few of thirty faults at once, then healing: nothing acknowledged is lost, nobody declared dead.",
+    summary="a random few of thirty faults at once, then healing: nothing acknowledged is lost, nobody declared dead.",
     run=run,
     nodes=50,
 )
