@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from p2preg.base.effects import Connect, Disconnect, Misbehaved, Schedule, Send
-from p2preg.base.events import ConnectFailed, Expired, NeighborDown, NeighborUp, PeerDown, PeerUp, Received
+from p2preg.base.events import Expired, NeighborDown, NeighborUp, Received
 from p2preg.broadcast.batch import Batch, parse_batch, sign_batch
 from p2preg.broadcast.config import BroadcastConfig
 from p2preg.broadcast.core import BroadcastCore
@@ -24,16 +24,14 @@ from p2preg.overlay.config import OverlayConfig
 from p2preg.overlay.core import OverlayCore
 from p2preg.overlay.events import Learned, Member
 from p2preg.sim.clock import START_MS, Agenda
+from p2preg.sim.mesh.links import Links
 from p2preg.sim.mesh.peer import MeshLink, MeshPeer
 from p2preg.sim.mesh.spread import Spread
 from p2preg.sim.verifier import RememberingVerifier
 from p2preg.wire.messages import Gossip, Graft, IHave, Prune
 
 NETWORK = "mesh-0000000000000000"
-DIAL_LATENCIES = 3  # TCP, TLS, Hello
-CONNECT_SECONDS = 5.0  # until a dial that nobody answers has failed
 SILENCE_SECONDS = (10.0, 15.0)  # until a keep-alive notices that a machine is gone
-RELEASED_SECONDS = 1.0  # a link that nobody wants any more is closed after so long
 _BROADCAST = dict.fromkeys((Gossip, IHave, Graft, Prune))
 _NOTE = struct.Struct("<dHHB")
 _KINDS: dict[type, int] = {kind: number for number, kind in enumerate((Gossip, IHave, Graft, Prune), 1)}
@@ -77,7 +75,7 @@ class Mesh:
         self.sent: dict[type, int] = {}
         self.spreads: list[Spread] = []
         self._seed = seed
-        self._latency = latency or uniform_latency(seed)
+        self._links = Links(self.agenda, latency or uniform_latency(seed), self._tell_overlay, self._member)
         self._jitter = jitter
         self._region_of = region_of
         self._overlay_config = overlay or OverlayConfig()
@@ -214,11 +212,11 @@ class Mesh:
         """Processes end at once, and their kernels tell the peers; `silent`: the machines lose their power."""
         gone = list(peers)
         for peer in gone:
-            peer.is_alive = False
+            peer.is_alive, peer.is_silent = False, silent
         for peer in gone:
             for link in list(peer.links.values()):
                 after = self.rng.uniform(*SILENCE_SECONDS) if silent else link.latency
-                self.agenda.after(after, self._end, link)
+                self.agenda.after(after, self._links.end, link)
             peer.links.clear()
 
     # --- time -----------------------------------------------------------------------------------------------
@@ -262,9 +260,9 @@ class Mesh:
                 self.links_changed += 1
                 self._tell_broadcast(peer, effect)
             case Connect(to):
-                self._connect(peer, to)
+                self._links.connect(peer, self._by_id[to])
             case Disconnect(to):
-                self._release(peer, to)
+                self._links.release(peer, to)
             case Learned(cells, _):
                 for cell in cells:
                     if (other := self._by_cell[cell]) is not peer:
@@ -303,7 +301,7 @@ class Mesh:
         if peer.timers:
             self.agenda.at(peer.wakes_at, self._wake, peer, peer.wakes_at)
 
-    # --- links ----------------------------------------------------------------------------------------------
+    # --- messages -------------------------------------------------------------------------------------------
 
     def _send(self, peer: MeshPeer, to: bytes, message: object) -> None:
         link = peer.links.get(to)
@@ -330,59 +328,6 @@ class Mesh:
             self._tell_broadcast(receiver, Received(sender.id, message))
         else:
             self._tell_overlay(receiver, Received(sender.id, message))
-
-    def _connect(self, peer: MeshPeer, to: bytes) -> None:
-        link = peer.links.get(to)
-        if link is not None:
-            link.wanted_by[peer.number] = None
-            self._tell_overlay(peer, PeerUp(to, link.dialler is peer, 2 * link.latency))
-            return
-        peer.dialling[to] = None
-        other = self._by_id[to]
-        latency = self._latency(peer.number, other.number)
-        self.agenda.after(DIAL_LATENCIES * latency, self._dialled, peer, other, latency)
-
-    def _dialled(self, peer: MeshPeer, other: MeshPeer, latency: float) -> None:
-        if not peer.is_alive:
-            return
-        if not other.is_alive:
-            self._fail(peer, other)
-            return
-        if other.id not in peer.links:
-            link = MeshLink(peer, other, latency)
-            peer.links[other.id] = other.links[peer.id] = link
-            peer.dialling.pop(other.id, None)
-            link.wanted_by[peer.number] = None
-            if other.dialling.pop(peer.id, None) is None:
-                self._tell_overlay(other, self._member(peer))
-            else:
-                link.wanted_by[other.number] = None
-            self._tell_overlay(other, PeerUp(peer.id, False, 2 * latency))
-            self._tell_overlay(peer, PeerUp(other.id, True, 2 * latency))
-
-    def _fail(self, peer: MeshPeer, other: MeshPeer) -> None:
-        if peer.dialling.pop(other.id, 0) is None:
-            self._tell_overlay(peer, ConnectFailed(other.id))
-
-    def _release(self, peer: MeshPeer, to: bytes) -> None:
-        peer.dialling.pop(to, None)
-        link = peer.links.get(to)
-        if link is not None:
-            link.wanted_by.pop(peer.number, None)
-            if not link.wanted_by:
-                self.agenda.after(RELEASED_SECONDS, self._close_unwanted, link)
-
-    def _close_unwanted(self, link: MeshLink) -> None:
-        if not link.wanted_by:
-            self._end(link)
-
-    def _end(self, link: MeshLink) -> None:
-        for peer in (link.dialler, link.answerer):
-            other = link.other(peer)
-            if peer.links.get(other.id) is link:
-                del peer.links[other.id]
-                if peer.is_alive:
-                    self._tell_overlay(peer, PeerDown(other.id))
 
 
 def _cell_of(peer_id: bytes) -> bytes:

@@ -38,6 +38,7 @@ class MeshPeer:
     broadcast: BroadcastCore
     overlay: OverlayCore
     is_alive: bool = True
+    is_silent: bool = False  # it is gone with its machine: no kernel refuses a dial
     counter: int = 0
     wakes_at: float = math.inf
     timers: TimerQueue = field(default_factory=TimerQueue)
