@@ -41,9 +41,10 @@ class Grafts:
         self._timer_at = math.inf
 
     def announced(self, peer: bytes, announcement: Announcement, now: float) -> None:
-        """Wait for the tree's copy, then ask. Without any eager link none can come, so there is nothing to wait for."""
+        """Wait for the tree's copy, then ask. Without a parent none can come, so there is nothing to wait for."""
         if not self._links[peer].is_demoted(now):
-            wait = self.timeout.first if self._origins[announcement.origin].tree.eager else 0.0
+            origin = self._origins[announcement.origin]
+            wait = self.timeout.first if origin.parent in origin.tree.eager else 0.0
             self.missing.announce(announcement, peer, now, now + wait)
 
     def was_asked(self, peer: bytes, batch_id: bytes) -> bool:

@@ -203,7 +203,8 @@ def test_a_graft_takes_back_a_prune_that_has_not_left(bench: Bench) -> None:
 
 
 def test_our_own_graft_takes_back_a_prune_that_has_not_left(bench: Bench) -> None:
-    first, second = batch_by(ORIGIN, 1), batch_by(ORIGIN, 2)
+    bench.deliver(ALICE, batch_by(ORIGIN, 1))
+    first, second = batch_by(ORIGIN, 2), batch_by(ORIGIN, 3)
     bench.announce(BOB, second)
     bench.wait(0.95)
     bench.deliver(ALICE, first)

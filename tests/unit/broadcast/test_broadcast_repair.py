@@ -46,7 +46,8 @@ def test_a_gap_that_was_reported_because_who_announced_it_left_may_fill_after_al
 
 
 def test_an_announced_batch_that_does_not_come_is_grafted(bench: Bench) -> None:
-    batch = batch_by(ORIGIN, 1)
+    bench.deliver(ALICE, batch_by(ORIGIN, 1))
+    batch = batch_by(ORIGIN, 2)
     bench.announce(BOB, batch)
     assert bench.core.lazy(ORIGIN.public) == (BOB,)
     assert bench.wait(0.9) == []
@@ -61,33 +62,42 @@ def test_an_announced_batch_that_comes_in_time_is_not_grafted(bench: Bench) -> N
     assert not [effect for effect in bench.wait(10.0) if isinstance(effect.message, Graft)]
 
 
-def test_without_an_eager_link_an_announced_batch_is_grafted_at_once(bench: Bench) -> None:
-    for peer in (ALICE, BOB, CAROL):
-        bench.tell(Received(peer, Prune([ORIGIN.public])))
+def test_without_a_parent_an_announced_batch_is_grafted_at_once(bench: Bench) -> None:
     batch = batch_by(ORIGIN, 1)
     bench.announce(BOB, batch)
     assert bench.wait(0.0) == [Send(BOB, Graft([batch.batch_id], [ORIGIN.public]))]
 
 
+def test_a_parent_that_pruned_us_is_none(bench: Bench) -> None:
+    bench.deliver(ALICE, batch_by(ORIGIN, 1))
+    bench.tell(Received(ALICE, Prune([ORIGIN.public])))
+    batch = batch_by(ORIGIN, 2)
+    bench.announce(BOB, batch)
+    assert bench.wait(0.0) == [Send(BOB, Graft([batch.batch_id], [ORIGIN.public]))]
+
+
 def test_one_graft_asks_for_all_batches_that_are_due(bench: Bench) -> None:
-    batches = [batch_by(ORIGIN, counter) for counter in (1, 2, 3)]
+    bench.deliver(ALICE, batch_by(ORIGIN, 1))
+    batches = [batch_by(ORIGIN, counter) for counter in (2, 3, 4)]
     bench.announce(BOB, *batches)
     assert bench.wait(1.0) == [Send(BOB, Graft([batch.batch_id for batch in batches], [ORIGIN.public]))]
 
 
 def test_the_next_announcer_is_asked_after_half_the_time_and_then_the_gap_is_reported(bench: Bench) -> None:
-    batch = batch_by(ORIGIN, 1)
+    bench.deliver(ALICE, batch_by(ORIGIN, 1))
+    batch = batch_by(ORIGIN, 2)
     bench.announce(BOB, batch)
     bench.announce(CAROL, batch)
     bench.wait(1.0)
     assert bench.wait(0.5) == [Send(CAROL, Graft([batch.batch_id], [ORIGIN.public]))]
-    assert bench.wait(0.5) == [Gap(ORIGIN.public, 1, 1, 1)]
+    assert bench.wait(0.5) == [Gap(ORIGIN.public, 1, 2, 2)]
     assert bench.core.statistics().broken_promises == 2
     assert bench.core.statistics().missing == 0
 
 
 def test_an_announcer_that_is_gone_is_not_asked(bench: Bench) -> None:
-    batch = batch_by(ORIGIN, 1)
+    bench.deliver(ALICE, batch_by(ORIGIN, 1))
+    batch = batch_by(ORIGIN, 2)
     bench.announce(BOB, batch)
     bench.announce(CAROL, batch)
     bench.tell(NeighborDown(BOB))
@@ -95,11 +105,12 @@ def test_an_announcer_that_is_gone_is_not_asked(bench: Bench) -> None:
 
 
 def test_the_answer_to_a_graft_is_taken_from_one_who_is_no_neighbour_any_more(bench: Bench) -> None:
-    batch = batch_by(ORIGIN, 1)
+    bench.deliver(ALICE, batch_by(ORIGIN, 1))
+    batch = batch_by(ORIGIN, 2)
     bench.announce(BOB, batch)
     bench.wait(1.0)
     bench.tell(NeighborDown(BOB))
-    assert bench.gossip(BOB, batch_by(ORIGIN, 2)) == []
+    assert bench.gossip(BOB, batch_by(ORIGIN, 3)) == []
     assert bench.gossip(BOB, batch) == [Deliver(BOB, batch)]
     assert pushed_to(bench.tell(Accepted(batch))) == [ALICE, CAROL]
 
@@ -185,11 +196,12 @@ def test_an_announcement_that_crossed_our_graft_does_not_undo_it(bench: Bench) -
 
 
 def test_an_announcer_that_was_asked_is_not_asked_again(bench: Bench) -> None:
-    batch = batch_by(ORIGIN, 1)
+    bench.deliver(ALICE, batch_by(ORIGIN, 1))
+    batch = batch_by(ORIGIN, 2)
     bench.announce(BOB, batch)
     bench.wait(1.0)
     bench.announce(BOB, batch)
-    assert bench.wait(0.5) == [Gap(ORIGIN.public, 1, 1, 1)]
+    assert bench.wait(0.5) == [Gap(ORIGIN.public, 1, 2, 2)]
 
 
 def test_the_wait_for_announced_batches_follows_the_tree_not_the_answers(bench: Bench) -> None:
@@ -290,13 +302,14 @@ def test_batches_that_nobody_sends_are_one_gap_not_many(bench: Bench) -> None:
 
 
 def test_a_gap_soon_after_another_is_reported_later_and_not_forgotten(bench: Bench) -> None:
-    bench.announce(BOB, batch_by(ORIGIN, 1))
+    bench.deliver(ALICE, batch_by(ORIGIN, 1))
+    bench.announce(BOB, batch_by(ORIGIN, 2))
     bench.wait(1.5)
     assert bench.core.statistics().gaps == 1
-    bench.deliver(ALICE, batch_by(ORIGIN, 2))
-    bench.deliver(ALICE, batch_by(ORIGIN, 4))
+    bench.deliver(ALICE, batch_by(ORIGIN, 3))
+    bench.deliver(ALICE, batch_by(ORIGIN, 5))
     assert bench.wait(9.9) == []
-    assert bench.wait(0.1) == [Gap(ORIGIN.public, 1, 3, 3)]
+    assert bench.wait(0.1) == [Gap(ORIGIN.public, 1, 2, 4)]
 
 
 def test_gaps_of_one_origin_are_reported_every_ten_seconds_at_most(bench: Bench) -> None:
