@@ -165,8 +165,8 @@ class BroadcastCore:
                 origin.tree.eager[peer] = None
         lately = [said for at, said in self._latest if now - at <= self._config.heard_lately]
         for said in lately:
-            link.announce(said.batch_id, (now, said))
-        return self._announcing.schedule(now + link.patience) if lately else []
+            link.announce(said.batch_id, (now - link.patience, said))
+        return self._announcing.schedule(now) if lately else []
 
     def _on_neighbor_down(self, peer: bytes, now: float) -> list[Effect]:
         """Where batches came over the lost link, another neighbour is asked for them. Was it the wrong one, further
