@@ -44,7 +44,7 @@ class Grafts:
         """Wait for the tree's copy, then ask. Without a parent none can come, so there is nothing to wait for."""
         if not self._links[peer].is_demoted(now):
             origin = self._origins[announcement.origin]
-            wait = self.timeout.first if origin.parent in origin.tree.eager else 0.0
+            wait = self.timeout.first if origin.tree.can_bring(origin.parent) else 0.0
             self.missing.announce(announcement, peer, now, now + wait)
 
     def was_asked(self, peer: bytes, batch_id: bytes) -> bool:

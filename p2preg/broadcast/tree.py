@@ -18,6 +18,11 @@ class Tree:
         self._grafted_at: dict[bytes, float] = {}
         self._pruned_at: dict[bytes, float] = {}
 
+    def can_bring(self, parent: bytes | None) -> bool:
+        """Whether a copy may come along the tree without a GRAFT. `parent`: the neighbour that brought the last one
+        (docs/adr/0014)."""
+        return parent in self.eager
+
     def graft(self, peer: bytes, now: float) -> None:
         """GRAFT was sent to `peer` or came from it."""
         self.eager[peer] = None

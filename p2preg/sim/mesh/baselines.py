@@ -25,6 +25,14 @@ class EveryLink(Tree):
         return True  # no PRUNE leaves
 
 
+class OneForAll(Tree):
+    """Of all origins: the links of one say nothing of where the next one's batches come from, so the paper's timer
+    always runs."""
+
+    def can_bring(self, parent: bytes | None) -> bool:
+        return bool(self.eager)
+
+
 def flooding(mesh: Mesh) -> MakeBroadcast:
     """What `mesh.spread_anew` takes."""
 
@@ -39,7 +47,7 @@ def shared_tree(mesh: Mesh) -> MakeBroadcast:
     """The same, with one set of eager links at each registry, whoever the origin is, as Plumtree's paper has it."""
 
     def make(own_id: bytes, config: BroadcastConfig) -> BroadcastCore:
-        tree = Tree(config)
+        tree = OneForAll(config)
         return BroadcastCore(own_id, NETWORK, config, mesh.parse, lambda _: tree)
 
     return make
