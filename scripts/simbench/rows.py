@@ -117,6 +117,7 @@ EXPERIMENTS = (
     Experiment("steady", "100 registries, no change for 10 min", (
         Measure("grafts_and_prunes_first_min", "grafts and prunes in the first minute"),
         Measure("grafts_and_prunes_last_5_min", "- in the last five", ("<=", 0)),
+        Measure("needless_grafts_and_prunes_last_5_min", "- of these, not for a link that was exchanged", ("<=", 0)),
         Measure("redundancy", "relative message redundancy", ("<=", 0.05)),
         Measure("messages_per_registry_s", "messages sent by a registry, /s"),
         Measure("ihaves_per_registry_s", "- IHAVE, /s"),

@@ -34,7 +34,7 @@ def render(experiments: Sequence[Experiment], results: Mapping[Job, Result], see
 def _rows(experiment: Experiment, results: Mapping[Job, Result], seeds: int | None) -> list[tuple[str, ...]]:
     ran = [results[job] for job in jobs_of(experiment, seeds) if job in results]
     good = [result for result in ran if not result.failure]
-    conditions = f"{experiment.conditions}; {len(good)} seeds"
+    conditions = f"{experiment.conditions}; {len(good)} seed{'s' * (len(good) != 1)}"
     if len(good) < len(ran):
         conditions += f", {len(ran) - len(good)} BROKE"
     return [
@@ -46,8 +46,13 @@ def _rows(experiment: Experiment, results: Mapping[Job, Result], seeds: int | No
 def _row(measure: Measure, conditions: str, good: Sequence[Result], ran: int) -> tuple[str, ...]:
     values = [result.figures[measure.figure] for result in good]
     spread = (min(values), statistics.median(values), max(values)) if values else ()
-    shown = [number(value) for value in spread] or ["-"] * 3
+    shown = [shown_figure(value) for value in spread] or ["-"] * 3
     return (measure.measure, conditions, bar_text(measure.bar), *shown, verdict(measure.bar, values, ran))
+
+
+def shown_figure(value: float) -> str:
+    """Three digits; more where a share is nearly 1, since what lacks of it is what matters."""
+    return f"{value:.5f}".rstrip("0") if 0.99 < value < 1 else number(value)
 
 
 def bar_text(bar: Bar | None) -> str:

@@ -11,7 +11,7 @@ from p2preg.cli import exits
 from p2preg.sim.scenarios import scenario_named
 from scripts.simbench.rows import EXPERIMENTS, Experiment, Measure
 from scripts.simbench.runs import Job, Kept, Result, code_hash, jobs_of, read_result
-from scripts.simbench.table import COMPARE, bar_text, render, verdict
+from scripts.simbench.table import COMPARE, bar_text, render, shown_figure, verdict
 
 CALM = Experiment(
     "calm", "5 registries", (Measure("p99_ms", "delivery p99, ms", ("<=", 250)), Measure("flood_ms", "- flooding, ms")),
@@ -127,3 +127,10 @@ def test_a_line_that_was_cut_off_costs_only_itself(tmp_path: Path) -> None:
     path.write_text(path.read_text() + '{"code": "co')
     Kept(path, "code").add(Result(Job("calm", None, 3), {"p99_ms": 4.0}))
     assert len(Kept(path, "code").results) == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(1.0, "1"), (0.9995, "0.9995"), (0.99968, "0.99968"), (0.97, "0.97"), (1210.4, "1 210")]
+)
+def test_what_a_share_lacks_of_one_is_not_rounded_away(value: float, shown: str) -> None:
+    assert shown_figure(value) == shown
