@@ -41,6 +41,10 @@ def batch_by(key: IdentityKey, counter: int, *, epoch: int = 1, cells: tuple[byt
     )
 
 
+ALICE, BOB, CAROL, DAVE, MALLORY = (key_of(name).public for name in ("alice", "bob", "carol", "dave", "mallory"))
+ORIGIN = key_of("origin")
+
+
 def announcement_of(batch: Batch) -> Announcement:
     return Announcement(batch.batch_id, batch.origin, batch.epoch, batch.counter)
 

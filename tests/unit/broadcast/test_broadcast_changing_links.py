@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from broadcast_harness import Bench, announcement_of, batch_by, key_of
+from broadcast_harness import ALICE, BOB, CAROL, DAVE, ORIGIN, Bench, announcement_of, batch_by
 
 from p2preg.base.effects import Send
 from p2preg.base.events import NeighborDown, NeighborUp
-from p2preg.broadcast.events import OriginHeld, Publish
+from p2preg.broadcast.events import Publish
 from p2preg.wire.messages import Graft, IHave
-
-ALICE, BOB, CAROL, DAVE = (key_of(name).public for name in ("alice", "bob", "carol", "dave"))
-ORIGIN = key_of("origin")
-
-
-@pytest.fixture
-def bench() -> Bench:
-    """Neighbours alice, bob and carol; one registry held."""
-    bench = Bench()
-    bench.tell_all(*(NeighborUp(peer) for peer in (ALICE, BOB, CAROL)), OriginHeld(ORIGIN.public))
-    return bench
 
 
 def test_after_the_loss_of_the_link_that_batches_came_over_the_last_to_announce_one_is_asked_for_them(

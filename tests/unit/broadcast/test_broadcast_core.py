@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from broadcast_harness import Bench, announcement_of, batch_by, key_of
+from broadcast_harness import ALICE, BOB, CAROL, MALLORY, ORIGIN, Bench, announcement_of, batch_by, key_of
 
 from p2preg.base.effects import Misbehaved, Send
 from p2preg.base.events import NeighborUp, Received
 from p2preg.broadcast.effects import Deliver, NewEpoch, UnknownOrigin
 from p2preg.broadcast.events import Accepted, OriginDropped, OriginHeld, Publish, Refused
 from p2preg.wire.messages import Gossip, Graft, IHave, Ping, Prune
-
-ALICE, BOB, CAROL, MALLORY = (key_of(name).public for name in ("alice", "bob", "carol", "mallory"))
-ORIGIN = key_of("origin")
-
-
-@pytest.fixture
-def bench() -> Bench:
-    """Neighbours alice, bob and carol; one registry held."""
-    bench = Bench()
-    bench.tell_all(*(NeighborUp(peer) for peer in (ALICE, BOB, CAROL)), OriginHeld(ORIGIN.public))
-    return bench
 
 
 def pushed_to(effects: list[object]) -> list[bytes]:

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-from broadcast_harness import Bench, batch_by, key_of
+from broadcast_harness import ALICE, BOB, CAROL, ORIGIN, Bench, batch_by
 
 from p2preg.base.effects import Send
-from p2preg.base.events import NeighborDown, NeighborUp, Received
+from p2preg.base.events import NeighborDown, Received
 from p2preg.broadcast.effects import Deliver, Gap
-from p2preg.broadcast.events import Accepted, OriginHeld
+from p2preg.broadcast.events import Accepted
 from p2preg.wire.messages import Gossip, Graft, Prune
-
-ALICE, BOB, CAROL, MALLORY = (key_of(name).public for name in ("alice", "bob", "carol", "mallory"))
-ORIGIN = key_of("origin")
-
-
-@pytest.fixture
-def bench() -> Bench:
-    """Neighbours alice, bob and carol; one registry held."""
-    bench = Bench()
-    bench.tell_all(*(NeighborUp(peer) for peer in (ALICE, BOB, CAROL)), OriginHeld(ORIGIN.public))
-    return bench
 
 
 def pushed_to(effects: list[object]) -> list[bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from broadcast_harness import NETWORK, Bench, announcement_of, batch_by, key_of
+from broadcast_harness import ALICE, BOB, CAROL, MALLORY, NETWORK, ORIGIN, Bench, announcement_of, batch_by, key_of
 
 from p2preg.base.effects import Send
 from p2preg.base.errors import ConfigError
@@ -13,18 +13,6 @@ from p2preg.broadcast.core import BroadcastCore
 from p2preg.broadcast.effects import Deliver, Gap, NewEpoch
 from p2preg.broadcast.events import Accepted, OriginHeld, Publish, Refused
 from p2preg.wire.messages import Graft, IHave, Prune
-
-ALICE, BOB, CAROL, MALLORY = (key_of(name).public for name in ("alice", "bob", "carol", "mallory"))
-ORIGIN = key_of("origin")
-
-
-@pytest.fixture
-def bench() -> Bench:
-    """Neighbours alice, bob and carol; one registry held."""
-    bench = Bench()
-    bench.tell_all(*(NeighborUp(peer) for peer in (ALICE, BOB, CAROL)), OriginHeld(ORIGIN.public))
-    return bench
-
 
 # --- announcements ---
 
