@@ -38,10 +38,6 @@ class BoundedDict(Generic[K, V]):
     def get(self, key: K) -> V | None:
         return self._items.get(key)
 
-    def oldest(self) -> V | None:
-        """The value set longest ago; None when empty."""
-        return next(iter(self._items.values()), None)
-
     def set(self, key: K, value: V) -> None:
         """Set and make youngest; beyond the cap the oldest entry goes."""
         items = self._items

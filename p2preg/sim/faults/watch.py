@@ -81,9 +81,8 @@ class Watch:
                     if miss.origin not in ids or scene.has_invented_batches:
                         continue  # a liar's, or one's invention
                     either = host.id, ids[miss.origin]
-                    if any(self._has_excuse(registry, MISS_SECONDS) for registry in either):
-                        continue
-                    if not _came_after_all(miss, ids[miss.origin]):
+                    is_excused = any(self._has_excuse(registry, MISS_SECONDS) for registry in either)
+                    if not is_excused and not _came_after_all(miss, ids[miss.origin]):
                         self.unexplained.append(miss)
 
     # --- at rest --------------------------------------------------------------------------------------------

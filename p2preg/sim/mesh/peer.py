@@ -13,13 +13,12 @@ from p2preg.overlay.core import OverlayCore
 
 @dataclass(slots=True, eq=False)
 class MeshLink:
-    """Ordered and reliable, like TCP, while `is_up`. `latency`: seconds one way. `wanted_by`: the ends that asked for
+    """Ordered and reliable, like TCP. `latency`: seconds one way. `wanted_by`: the ends that asked for
     it and did not let go."""
 
     dialler: MeshPeer
     answerer: MeshPeer
     latency: float
-    is_up: bool = True
     wanted_by: dict[int, None] = field(default_factory=dict)
     free_at: dict[int, float] = field(default_factory=dict)  # receiver → when it has all that was sent so far
 
